@@ -1,0 +1,179 @@
+"""Ask a repository for an image over HTTP, and believe nothing it says unchecked."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+import urllib.parse
+from dataclasses import dataclass
+from typing import Any
+
+from ogtorrent.errors import (
+    BadName,
+    HostileMetainfo,
+    ImageLocked,
+    NotARepository,
+    RepositoryUnreachable,
+    UnknownImage,
+    UpdateFailed,
+)
+from ogtorrent.layout import ImagePath, Layout, Mirror
+from ogtorrent.swarm import metainfo
+from ogtorrent.swarm.metainfo import LARGEST_TORRENT, Metainfo
+
+DEFAULT_PORT = 6969
+CONNECT = 5.0  # seconds
+ANSWER = 15.0  # seconds for a whole answer
+LARGEST_ANSWER = 1024 * 1024  # bytes of JSON
+
+
+@dataclass(frozen=True)
+class Server:
+    """A repository as the administrator named it, and its address."""
+
+    host: str
+    port: int
+    address: str
+
+    @classmethod
+    def parse(cls, text: str) -> Server:
+        """`SERVER[:PORT]`, resolved. Raises BadName, RepositoryUnreachable."""
+        host, colon, port = text.rpartition(":")
+        if not colon or text.endswith("]") or (":" in host and not host.startswith("[")):
+            host, port = text, str(DEFAULT_PORT)
+        host = host.removeprefix("[").removesuffix("]")
+        if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise BadName(text, "a repository is SERVER or SERVER:PORT, without http://")
+        try:
+            address = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0][4][0]
+        except (OSError, UnicodeError) as error:
+            raise RepositoryUnreachable(text, getattr(error, "strerror", None) or str(error)) from error
+        return cls(host, int(port), str(address))
+
+    @property
+    def announce(self) -> str:
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"http://{address}:{self.port}/announce"
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """An image that a repository has ready."""
+
+    server: Server
+    mirror: Mirror
+    metainfo: Metainfo
+
+
+def ask(server: Server, image: ImagePath) -> Offer:
+    """Ask for one image.
+
+    Raises RepositoryUnreachable, NotARepository, UnknownImage, ImageLocked, UpdateFailed,
+    HostileMetainfo.
+    """
+    status, body = _get(server, f"/catalogue/{urllib.parse.quote(str(image))}", LARGEST_ANSWER)
+    answer = _answer(server, status, body)
+    if status == 404:
+        near = [name for name in _strings(answer.get("near")) if _is_image(name)]
+        raise UnknownImage(str(image), str(server), near[:3])
+    mirror = _mirror(server, answer)
+    _check_state(server, image, answer)
+    status, raw = _get(server, f"/torrents/{urllib.parse.quote(str(image))}.torrent", LARGEST_TORRENT)
+    if status != 200:
+        raise ImageLocked(str(image), "the repository has just withdrawn it to publish it anew")
+    published = metainfo.decode(raw, str(image))
+    if published.image != image or published.name != mirror.name:
+        raise HostileMetainfo(str(image), f"it describes {published.name}/{published.image}")
+    if published.stamp is None:
+        raise HostileMetainfo(str(image), "it has no stamp of the image's times and sums")
+    return Offer(server, mirror, published)
+
+
+def _check_state(server: Server, image: ImagePath, answer: dict[str, Any]) -> None:
+    match answer.get("state"):
+        case "ready":
+            return
+        case "locked":
+            raise ImageLocked(str(image), f"{image.name}.lock stands beside it on the repository")
+        case "waiting":
+            raise ImageLocked(str(image), "it is being written on the repository")
+        case "hashing":
+            done, size = answer.get("hashed"), answer.get("size")
+            part = f", {100 * done // size} % done" if _are_counts(done, size) else ""
+            raise ImageLocked(str(image), f"the repository is hashing it{part}")
+        case "refused":
+            why = str(answer.get("why"))[:500].removesuffix(".")
+            raise UpdateFailed(str(image), f"the repository refuses it: {why}", "Mend it there.")
+        case _:
+            raise NotARepository(str(server), "it names a state that is none")
+
+
+def _are_counts(done: object, size: object) -> bool:
+    return isinstance(done, int) and isinstance(size, int) and size > 0
+
+
+def _mirror(server: Server, answer: dict[str, Any]) -> Mirror:
+    try:
+        return Mirror(Layout(answer.get("layout")), str(answer.get("name")), str(answer.get("package") or ""))
+    except (ValueError, BadName) as error:
+        raise NotARepository(str(server), f"its layout is none of ours ({error})") from error
+
+
+def _answer(server: Server, status: int, body: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict) or "ogtorrent" not in answer:
+        raise NotARepository(str(server), f"its catalogue is none (HTTP {status})")
+    if answer["ogtorrent"] != 1:
+        raise NotARepository(
+            str(server), f"it speaks version {str(answer['ogtorrent'])[:20]!r} of the catalogue, this seat version 1"
+        )
+    if status not in (200, 404):
+        raise NotARepository(str(server), f"it answered HTTP {status}")
+    return answer
+
+
+def _strings(value: object) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _is_image(name: str) -> bool:
+    try:
+        ImagePath.parse(name)
+    except BadName:
+        return False
+    return True
+
+
+def _get(server: Server, path: str, largest: int) -> tuple[int, bytes]:
+    deadline = time.monotonic() + ANSWER
+    connection = http.client.HTTPConnection(server.address, server.port, timeout=CONNECT)
+    try:
+        connection.request("GET", path, headers={"Host": str(server)})
+        if connection.sock is not None:
+            connection.sock.settimeout(ANSWER)
+        response = connection.getresponse()
+        body = b""
+        # In pieces: a server that sends a byte now and then must not hold a seat for ever.
+        while len(body) <= largest and (chunk := response.read1(65536)):
+            body += chunk
+            if time.monotonic() > deadline:
+                raise TimeoutError
+        if len(body) > largest:
+            raise NotARepository(str(server), f"its answer to {path} is longer than {largest} bytes")
+        return response.status, body
+    except TimeoutError as error:
+        raise RepositoryUnreachable(str(server), "it took too long to answer") from error
+    except OSError as error:
+        raise RepositoryUnreachable(str(server), error.strerror or str(error)) from error
+    except (http.client.HTTPException, ValueError) as error:
+        raise NotARepository(str(server), f"it does not speak HTTP ({type(error).__name__})") from error
+    finally:
+        connection.close()

@@ -1,0 +1,222 @@
+"""The socket between a command and the seeder of its cache: one request, then lines of events.
+
+The seeder is a process of its own so that a command can end with its image's last byte while
+the image goes on being seeded; it is started by the first command that needs it.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ogtorrent.cache import events
+from ogtorrent.cache.fill import Order
+from ogtorrent.cache.options import TorrentOptions
+from ogtorrent.errors import CannotJoin, OgtorrentError
+from ogtorrent.layout import Layout, Mirror, cache_root, seeder_home
+from ogtorrent.swarm import metainfo
+
+LARGEST_REQUEST = 32 * 1024 * 1024  # bytes of a line; metainfo comes in it
+START = 15.0  # seconds that a seeder may take to answer
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End the seeder; what it seeds stays in the cache."""
+
+
+Request = Order | Stop
+
+
+def encode(request: Request) -> bytes:
+    match request:
+        case Stop():
+            fields: dict[str, Any] = {"do": "stop"}
+        case Order():
+            mirror = request.root.mirror
+            fields = {
+                "do": "update",
+                "layout": str(mirror.layout),
+                "name": mirror.name,
+                "package": mirror.package,
+                "torrent": base64.b64encode(request.metainfo.raw).decode(),
+                "options": str(request.options),
+                "trackers": list(request.trackers),
+                "repository": request.repository,
+                "verify": request.verify,
+            }
+    return json.dumps(fields).encode() + b"\n"
+
+
+def decode(line: bytes, cache: Path) -> Request:
+    """Raises ValueError, KeyError or OgtorrentError where the line is no request."""
+    fields = json.loads(line)
+    if fields["do"] == "stop":
+        return Stop()
+    mirror = Mirror(Layout(fields["layout"]), fields["name"], fields["package"])
+    return Order(
+        cache,
+        cache_root(cache, mirror),
+        metainfo.decode(base64.b64decode(fields["torrent"], validate=True), "the request"),
+        TorrentOptions.parse(fields["options"]),
+        tuple(fields["trackers"]),
+        fields["repository"],
+        fields["verify"],
+    )
+
+
+class Home:
+    """The seeder's directory in a cache, open. Its socket is reached through the descriptor: a
+    path of more than 107 bytes is none for a Unix socket."""
+
+    def __init__(self, cache: Path) -> None:
+        self.path = seeder_home(cache)
+        self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def __enter__(self) -> Home:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+
+    @property
+    def log(self) -> Path:
+        return self.path / "seeder.log"
+
+    def claim(self) -> int | None:
+        """Become the one seeder: a lock that lasts as long as the process; None where one runs."""
+        lock = os.open(self.path / "seeder.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        return lock
+
+    def listen(self) -> socket.socket:
+        """The seeder's socket; whoever claimed the home may take the place of a dead one."""
+        (self.path / "seeder.sock").unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(self._address)
+        (self.path / "seeder.sock").chmod(0o600)
+        listener.listen(64)
+        listener.setblocking(False)
+        return listener
+
+    def connect(self) -> socket.socket | None:
+        """A connection to the seeder that runs, if one does."""
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(self._address)
+        except (FileNotFoundError, ConnectionRefusedError):
+            connection.close()
+            return None
+        return connection
+
+    @property
+    def _address(self) -> str:
+        return f"/proc/self/fd/{self._descriptor}/seeder.sock"
+
+
+class Seeder:
+    """A command's end: the seeder of a cache, started where none runs."""
+
+    def __init__(self, cache: Path, address: str) -> None:
+        self._cache, self._address = cache, address
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start one if none runs; it comes up while the command asks the repository."""
+        with Home(self._cache) as home:
+            connection = home.connect()
+            if connection is not None:
+                connection.close()
+                return
+            command = [sys.executable, "-m", "ogtorrent", "cache", "seed", "--until-idle"]
+            command += ["--cache", str(self._cache), "--address", self._address]
+            with home.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd="/",
+                    start_new_session=True,
+                    env=_with_our_path(),
+                )
+
+    def update(self, order: Order) -> Iterator[events.Event]:
+        """The events of an order, the last one Done or Failed. Raises CannotJoin."""
+        with self._connected() as connection, connection.makefile("rb") as lines:
+            connection.sendall(encode(order))
+            for line in lines:
+                event = events.decode(line)
+                yield event
+                if isinstance(event, events.Done | events.Failed):
+                    return
+        raise self._lost()
+
+    def _connected(self) -> socket.socket:
+        deadline = time.monotonic() + START
+        while time.monotonic() < deadline:
+            with Home(self._cache) as home:
+                connection = home.connect()
+            if connection is not None:
+                return connection
+            if self._process is not None and self._process.poll() is not None:
+                if self._process.returncode != 0:
+                    break
+                self.start()  # another seeder ran, and ended before we reached it
+            time.sleep(0.005)
+        raise self._lost()
+
+    def _lost(self) -> OgtorrentError:
+        last = ""
+        with Home(self._cache) as home, contextlib.suppress(OSError):
+            last = home.log.read_text(errors="replace").strip().rpartition("\n")[2][-400:]
+        return CannotJoin(
+            "the seeder of the cache",
+            f"it ended: {last}" if last else "it ended",
+            f"See {seeder_home(self._cache) / 'seeder.log'} and run this again; what came is kept.",
+        )
+
+
+def stop(cache: Path) -> bool:
+    """End the seeder of a cache and wait for its end; False where none runs."""
+    with Home(cache) as home:
+        connection = home.connect()
+        if connection is None:
+            return False
+        with connection:
+            connection.sendall(encode(Stop()))
+            while connection.recv(4096):
+                pass
+        deadline = time.monotonic() + START
+        while time.monotonic() < deadline:
+            lock = home.claim()
+            if lock is not None:
+                os.close(lock)
+                return True
+            time.sleep(0.01)
+    raise CannotJoin("the seeder of the cache", "it does not end", "End its process.")
+
+
+def _with_our_path() -> dict[str, str]:
+    """The environment in which `-m ogtorrent` finds this very package, installed or not."""
+    here = str(Path(__file__).parents[2])
+    rest = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": here + (os.pathsep + rest if rest else "")}

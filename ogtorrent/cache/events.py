@@ -1,0 +1,84 @@
+"""What an update tells while it runs: the lines of `--json` and of the seeder's socket."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Started:
+    """The image is known and the seeder has taken the work."""
+
+    event: ClassVar[str] = "started"
+    image: str
+    path: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Checking:
+    """Bytes on disk are being hashed: `done` of `size`."""
+
+    event: ClassVar[str] = "checking"
+    done: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Bytes, bytes a second, seconds; `left` is None while nobody can say."""
+
+    event: ClassVar[str] = "progress"
+    done: int
+    size: int
+    rate: int
+    peers: int
+    from_seats: int
+    from_repository: int
+    left: float | None
+    tracker: str  # what the tracker said, where it was a refusal
+
+
+@dataclass(frozen=True)
+class Done:
+    """The image stands whole under its final name."""
+
+    event: ClassVar[str] = "done"
+    image: str
+    path: str
+    size: int
+    seconds: float
+    fetched: int  # bytes that came over the network
+    from_seats: int
+    from_repository: int
+    seeding: int  # seconds that it is seeded from now on
+
+
+@dataclass(frozen=True)
+class Failed:
+    event: ClassVar[str] = "failed"
+    message: str
+    exit_code: int
+
+
+Event = Started | Checking | Progress | Done | Failed
+_KINDS: dict[str, type[Event]] = {kind.event: kind for kind in (Started, Checking, Progress, Done, Failed)}
+
+
+def encode(event: Event) -> str:
+    """One line of JSON, without its end."""
+    return json.dumps({"event": event.event, **asdict(event)})
+
+
+def decode(line: str | bytes) -> Event:
+    """Raises ValueError where the line is no event."""
+    fields: dict[str, Any] = json.loads(line)
+    kind = _KINDS.get(fields.pop("event", ""))
+    if kind is None:
+        raise ValueError(f"no event: {line!r}")
+    try:
+        return kind(**fields)
+    except TypeError as error:
+        raise ValueError(str(error)) from error

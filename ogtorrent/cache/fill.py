@@ -1,0 +1,228 @@
+"""One image on its way into the cache: look, plan, fetch beside, verify, land."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ogtorrent.cache import events, landing
+from ogtorrent.cache.inventory import cached
+from ogtorrent.cache.options import TorrentOptions
+from ogtorrent.cache.plan import Check, Fetch, NoSpace, UpToDate, plan
+from ogtorrent.errors import CacheFull, CannotJoin, CorruptImage, NotWritable, OgtorrentError, UpdateFailed
+from ogtorrent.layout import Root, Sidecar
+from ogtorrent.swarm.metainfo import Metainfo
+from ogtorrent.swarm.session import DiskTrouble, Progress, Session, Start, Torrent
+from ogtorrent.swarm.sidecars import write_sidecars
+
+TICK = 0.5  # seconds between progress events
+PATIENCE = 120.0  # seconds without a byte before a fill is given up
+RATE_WINDOW = 5.0  # seconds over which a rate is told
+
+Tell = Callable[[events.Event], None]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a seat asks its seeder for."""
+
+    cache: Path
+    root: Root
+    metainfo: Metainfo
+    options: TorrentOptions
+    trackers: Sequence[str]
+    repository: str  # its address: whose bytes are not another seat's
+    verify: bool
+
+    @property
+    def place(self) -> Path:
+        return self.root.image(self.metainfo.image)
+
+
+class Fill:
+    """`run` returns the torrent of an image that stands whole, still in the session."""
+
+    def __init__(self, order: Order, session: Session, seeded: Torrent | None, tell: Tell) -> None:
+        """`seeded`: what the session holds of this image's place already."""
+        self.order = order
+        self.whole = False  # from then on nobody may give the fill up
+        self._session = session
+        self._torrent = seeded
+        self._tell = tell
+        self._started = time.monotonic()
+        self._fetched = self._from_repository = 0
+
+    async def run(self) -> Torrent:
+        """Raises OgtorrentError; then the session holds nothing of the image any more."""
+        order = self.order
+        self._tell(events.Started(str(order.metainfo.image), str(order.place), order.metainfo.size))
+        try:
+            self._check_inside()
+            torrent = await self._brought()
+        except BaseException:
+            self._drop()
+            raise
+        self.whole = True
+        self._tell(
+            events.Done(
+                str(order.metainfo.image),
+                str(order.place),
+                order.metainfo.size,
+                round(time.monotonic() - self._started, 3),
+                self._fetched,
+                self._fetched - self._from_repository,
+                self._from_repository,
+                order.options.seeding_seconds,
+            )
+        )
+        return torrent
+
+    async def _brought(self) -> Torrent:
+        step = await self._plan(checked=False)
+        if isinstance(step, Check):
+            if await self._checked_in_place(step.mend):
+                assert self._torrent is not None
+                return self._torrent
+            step = await self._plan(checked=True)
+        match step:
+            case UpToDate():
+                if self._torrent is None:
+                    self._torrent = self._add(self.order.place, Start.WHOLE)
+                return self._torrent
+            case NoSpace(needed, free, total):
+                raise CacheFull(str(self.order.metainfo.image), needed, free, total)
+            case Fetch() | Check():
+                return await self._fetch()
+
+    async def _plan(self, checked: bool) -> UpToDate | Check | Fetch | NoSpace:
+        order = self.order
+        found = await asyncio.to_thread(cached, order.root, order.metainfo.image)
+        room = os.statvfs(order.cache)
+        # The blocks that a file system keeps for root are root's to fill.
+        free = (room.f_bfree if os.geteuid() == 0 else room.f_bavail) * room.f_frsize
+        return plan(order.metainfo, found, free, room.f_blocks * room.f_frsize, order.verify, checked)
+
+    async def _checked_in_place(self, mend: bool) -> bool:
+        """Read what stands under the final name; True where it is the image, or is now."""
+        wanted, place = self.order.metainfo, self.order.place
+        self._drop()
+        self._torrent = self._add(place, Start.CHECK)
+        whole = await self._wait_until_checked(self._torrent)
+        if not whole and not mend:  # an older version, perhaps: it stays until the new one stands
+            self._drop()
+            return False
+        self._torrent.go_on()
+        if not whole:
+            self.order.root.sidecar(wanted.image, Sidecar.TORRENT).unlink(missing_ok=True)
+            await self._wait_until_whole(self._torrent)
+            await self._torrent.flushed()
+        # What was checked or mended got no new times yet, and perhaps no sidecars.
+        await asyncio.to_thread(landing.make_durable, wanted, place)
+        await asyncio.to_thread(write_sidecars, self.order.root, wanted)
+        return True
+
+    async def _wait_until_checked(self, torrent: Torrent) -> bool:
+        checking = asyncio.ensure_future(torrent.checked())
+        try:
+            while not (await asyncio.wait((checking,), timeout=TICK))[0]:
+                self._tell(events.Checking(torrent.progress().done, torrent.metainfo.size))
+            return checking.result()
+        except DiskTrouble as trouble:
+            raise self._in_our_words(trouble) from trouble
+        finally:
+            checking.cancel()
+
+    async def _fetch(self) -> Torrent:
+        wanted, root = self.order.metainfo, self.order.root
+        partial = await asyncio.to_thread(landing.prepare, root, wanted)
+        self._drop()  # the version before: nobody asks for it any more
+        self._torrent = self._add(partial, Start.FILL)
+        await self._wait_until_whole(self._torrent)
+        try:
+            await landing.land(root, self._torrent)
+        except DiskTrouble as trouble:
+            raise self._in_our_words(trouble) from trouble
+        await asyncio.to_thread(write_sidecars, root, wanted)
+        return self._torrent
+
+    async def _wait_until_whole(self, torrent: Torrent) -> None:
+        samples: deque[tuple[float, int]] = deque()
+        last_gain = time.monotonic()
+        try:
+            while not await torrent.whole(TICK):
+                progress = torrent.progress()
+                now = time.monotonic()
+                if progress.checking:
+                    self._tell(events.Checking(progress.done, progress.size))
+                    last_gain = now
+                    continue
+                if samples and progress.done > samples[-1][1]:
+                    last_gain = now
+                samples.append((now, progress.done))
+                while now - samples[0][0] > RATE_WINDOW:
+                    samples.popleft()
+                self._tell(self._told(progress, samples, torrent.tracker_trouble))
+                if now - last_gain > PATIENCE:
+                    raise self._nobody(torrent, progress)
+        except DiskTrouble as trouble:
+            raise self._in_our_words(trouble) from trouble
+        self._account(torrent.progress())
+
+    def _told(self, progress: Progress, samples: deque[tuple[float, int]], tracker: str) -> events.Progress:
+        self._account(progress)
+        seconds = samples[-1][0] - samples[0][0]
+        rate = int((samples[-1][1] - samples[0][1]) / seconds) if seconds else 0
+        left = round((progress.size - progress.done) / rate, 1) if rate else None
+        from_seats = self._fetched - self._from_repository
+        return events.Progress(
+            progress.done, progress.size, rate, progress.peers, from_seats, self._from_repository, left, tracker
+        )
+
+    def _account(self, progress: Progress) -> None:
+        self._fetched = sum(progress.given.values())
+        self._from_repository = progress.given.get(self.order.repository, 0)
+
+    def _nobody(self, torrent: Torrent, progress: Progress) -> OgtorrentError:
+        heard = f"; the tracker said: {torrent.tracker_trouble}" if torrent.tracker_trouble else ""
+        return CannotJoin(
+            f"the swarm of {str(self.order.metainfo.image)!r}",
+            f"no byte came for {PATIENCE:.0f} s from {progress.peers} peers{heard}",
+            "Check that the repository serves and that its peer port is not blocked; what came is kept, "
+            "and the next run goes on from there.",
+        )
+
+    def _in_our_words(self, trouble: DiskTrouble) -> OgtorrentError:
+        image = str(self.order.metainfo.image)
+        what = str(trouble).removesuffix(".")
+        match trouble.code:
+            case errno.ENOSPC | errno.EDQUOT:
+                room = os.statvfs(self.order.cache)
+                missing = self.order.metainfo.size - cached(self.order.root, self.order.metainfo.image).partial
+                return CacheFull(image, missing, room.f_bavail * room.f_frsize)
+            case errno.EROFS | errno.EACCES | errno.EPERM:
+                return NotWritable(Path(trouble.path), what)
+            case errno.EIO:
+                return CorruptImage(image, what, "The cache's disk has errors; check it.")
+            case _:
+                return UpdateFailed(image, what, "Check the cache's disk; the next run goes on from there.")
+
+    def _check_inside(self) -> None:
+        """A link in the cache must not lead a download out of it."""
+        order = self.order
+        inside = order.cache.resolve()
+        if not order.place.parent.resolve().is_relative_to(inside):
+            raise NotWritable(order.place.parent, f"a link in it leads out of the cache {inside}")
+
+    def _add(self, place: Path, start: Start) -> Torrent:
+        return self._session.add(self.order.metainfo, place, self.order.trackers, start)
+
+    def _drop(self) -> None:
+        if self._torrent is not None:
+            self._session.remove(self._torrent)
+            self._torrent = None

@@ -1,0 +1,44 @@
+"""The torrent options of updateCache, `MODE:SECONDS`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ogtorrent.errors import BadOptions
+
+LONGEST = 366 * 24 * 3600  # seconds
+
+
+class Mode(StrEnum):
+    PEER = "peer"  # seed while downloading, and SECONDS after
+    SEEDER = "seeder"  # the same; OpenGnsys uses it for what is in the cache already
+    LEECHER = "leecher"  # take only
+
+
+@dataclass(frozen=True)
+class TorrentOptions:
+    mode: Mode
+    seconds: int
+
+    @classmethod
+    def parse(cls, text: str) -> TorrentOptions:
+        """Raises BadOptions."""
+        match = re.fullmatch(r"([A-Za-z]+):([0-9]{1,12})", text, re.ASCII)
+        if match is None:
+            raise BadOptions(text[:80], "it is not of the form MODE:SECONDS")
+        mode, seconds = match[1].lower(), int(match[2])
+        if mode not in tuple(Mode):
+            raise BadOptions(text[:80], f"there is no mode {match[1][:40]!r}")
+        if seconds > LONGEST:
+            raise BadOptions(text[:80], f"{seconds} seconds are more than a year")
+        return cls(Mode(mode), seconds)
+
+    @property
+    def seeding_seconds(self) -> int:
+        """How long the image is seeded once it stands."""
+        return 0 if self.mode is Mode.LEECHER else self.seconds
+
+    def __str__(self) -> str:
+        return f"{self.mode}:{self.seconds}"

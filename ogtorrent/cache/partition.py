@@ -1,0 +1,68 @@
+"""The cache of this PC: the partition labelled CACHE, or a directory that was named."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from ogtorrent.errors import NoCache, NotWritable
+from ogtorrent.layout import seeder_home
+
+LABEL = "CACHE"
+MOUNTS = Path("/proc/self/mountinfo")
+
+
+def find(named: Path | None) -> Path:
+    """The cache's directory, ready to be written. Raises NoCache, NotWritable."""
+    if named is not None:
+        if not named.is_dir():
+            raise NoCache(f"{named} is no directory", "Make it, or name another one with --cache.")
+        cache = named.absolute()
+    else:
+        cache = _mounted()
+    home = seeder_home(cache)
+    try:
+        home.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise NotWritable(cache, error.strerror or str(error)) from error
+    if not os.access(cache, os.W_OK):
+        raise NotWritable(cache, "permission denied")
+    return cache
+
+
+def _mounted() -> Path:
+    device = _device()
+    if device is None:
+        raise NoCache(
+            f"no partition has the label {LABEL}",
+            "Name a directory with --cache DIR, or label a partition: e2label /dev/sdXN CACHE.",
+        )
+    number = device.stat().st_rdev
+    wanted = f"{os.major(number)}:{os.minor(number)}"
+    for line in MOUNTS.read_text().splitlines():
+        fields = line.split()  # proc(5): mount id, parent, major:minor, root, mount point, ...
+        if fields[2] == wanted and fields[3] == "/":
+            return Path(fields[4].encode().decode("unicode_escape"))
+    raise NoCache(
+        f"the partition {device} has the label {LABEL} but is not mounted",
+        f"Mount it: mkdir -p /mnt/{device.name} && mount {device} /mnt/{device.name}.",
+    )
+
+
+def _device() -> Path | None:
+    """The block device with the label; udev knows it, or blkid reads it from the disks (as root)."""
+    by_label = Path("/dev/disk/by-label", LABEL)
+    if by_label.exists():
+        return by_label.resolve()
+    for blkid in ("/sbin/blkid", "/usr/sbin/blkid", "blkid"):
+        try:
+            found = subprocess.run([blkid, "-L", LABEL], capture_output=True, text=True, timeout=20)
+        except FileNotFoundError:
+            continue
+        except subprocess.TimeoutExpired as error:
+            raise NoCache(
+                "blkid does not come back; a disk may be failing", "Name the cache with --cache DIR."
+            ) from error
+        return Path(found.stdout.strip()) if found.returncode == 0 else None
+    raise NoCache("the program blkid is missing", "Install util-linux, or name the cache with --cache DIR.")

@@ -1,0 +1,219 @@
+"""The one seeder process of a cache: fills images, and seeds what stands."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ogtorrent.cache import control, events
+from ogtorrent.cache.control import Home, Stop
+from ogtorrent.cache.fill import Fill, Order, Tell
+from ogtorrent.cache.inventory import inventory
+from ogtorrent.cache.options import Mode
+from ogtorrent.errors import ImageLocked, OgtorrentError
+from ogtorrent.swarm import policy
+from ogtorrent.swarm.session import Session, Start, Torrent
+
+log = logging.getLogger(__name__)
+
+FIRST_CALL = 20.0  # seconds that a seeder waits for the command that started it
+IDLE = 1.0  # seconds without work before it ends
+
+Listener = asyncio.Queue[events.Event]
+
+
+@dataclass
+class Running:
+    """A fill, and the commands that follow it."""
+
+    fill: Fill
+    task: asyncio.Task[None]
+    listeners: set[Listener] = field(default_factory=set)
+
+
+@dataclass
+class Seeding:
+    torrent: Torrent
+    session: Session
+    until: float  # monotonic seconds; infinity for a service
+
+
+class Seeder:
+    """`run` ends on Stop, on SIGTERM, and, unless it `stays`, when nothing is left to seed."""
+
+    def __init__(self, cache: Path, address: str, port: int, stays: bool) -> None:
+        self._cache, self._address, self._port, self._stays = cache, address, port, stays
+        self._fills: dict[Path, Running] = {}  # by the image's place
+        self._seeding: dict[Path, Seeding] = {}
+        self._connections = 0
+        self._busy_until = time.monotonic() + FIRST_CALL
+        self._stop = asyncio.Event()
+
+    async def run(self, home: Home) -> None:
+        """Raises CannotJoin where the address or port cannot be had."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        async with contextlib.AsyncExitStack() as stack:
+            self._session = await stack.enter_async_context(
+                _open(Session(policy.seat(self._address, self._port)))
+            )
+            self._leechers = Leechers(self._address, stack)
+            await self._session.port()
+            if self._stays:
+                await self._take_up_all()
+            server = await asyncio.start_unix_server(
+                self._serve, sock=home.listen(), limit=control.LARGEST_REQUEST
+            )
+            async with server:
+                await self._until_done()
+                server.close()
+            for running in self._fills.values():
+                running.task.cancel()
+            await asyncio.gather(*(running.task for running in self._fills.values()), return_exceptions=True)
+        log.info("ended")
+
+    async def _take_up_all(self) -> None:
+        for root, whole in await asyncio.to_thread(lambda: list(inventory(self._cache))):
+            place = root.image(whole.image)
+            torrent = self._session.add(whole, place, whole.trackers, Start.WHOLE)
+            self._seeding[place] = Seeding(torrent, self._session, float("inf"))
+            log.info("%s: seeding", place)
+
+    async def _until_done(self) -> None:
+        while not self._stop.is_set():
+            now = time.monotonic()
+            for place in [place for place, seeding in self._seeding.items() if seeding.until <= now]:
+                log.info("%s: its time as a seed is over", place)
+                seeding = self._seeding.pop(place)
+                seeding.session.remove(seeding.torrent)
+            if self._fills or self._seeding or self._connections:
+                self._busy_until = now + IDLE
+            elif now > self._busy_until and not self._stays:
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), 0.25)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections += 1
+        try:
+            line = await reader.readline()
+            if line:
+                await self._answer(line, reader, writer)
+        except ConnectionError:
+            log.info("a command went away")
+        except (OgtorrentError, ValueError, KeyError) as error:
+            log.error("refused a request: %s", error)
+            code = error.exit_code if isinstance(error, OgtorrentError) else OgtorrentError.exit_code
+            with contextlib.suppress(ConnectionError):
+                await _send(writer, events.Failed(str(error), code))
+        finally:
+            self._connections -= 1
+            writer.close()
+
+    async def _answer(self, line: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        match control.decode(line, self._cache):
+            case Stop():
+                self._stop.set()
+            case Order() as order:
+                await self._follow(order, reader, writer)
+
+    async def _follow(
+        self, order: Order, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Send a fill's events until it ends; a command that goes away gives it up, unless others follow."""
+        running = self._fills.get(order.place)
+        if running is None:
+            running = self._begin(order)
+        elif running.fill.order.metainfo.info_hash != order.metainfo.info_hash:
+            raise ImageLocked(str(order.metainfo.image), "another version of it is being fetched into this cache")
+        listener: Listener = asyncio.Queue()
+        running.listeners.add(listener)
+        gone = asyncio.ensure_future(reader.read())
+        try:
+            while True:
+                told = asyncio.ensure_future(listener.get())
+                await asyncio.wait((told, gone), return_when=asyncio.FIRST_COMPLETED)
+                if not told.done():
+                    told.cancel()
+                    return
+                await _send(writer, told.result())
+                if isinstance(told.result(), events.Done | events.Failed):
+                    return
+        finally:
+            gone.cancel()
+            running.listeners.discard(listener)
+            if not running.listeners and not running.fill.whole and not running.task.done():
+                log.info("%s: given up by its command", order.place)
+                running.task.cancel()
+
+    def _begin(self, order: Order) -> Running:
+        log.info("%s: wanted from %s", order.place, order.repository)
+        seeding = self._seeding.pop(order.place, None)
+        session = self._leechers.session if order.options.mode is Mode.LEECHER else self._session
+        seeded = seeding.torrent if seeding is not None else None
+        if seeding is not None and seeding.session is not session:
+            seeding.session.remove(seeding.torrent)
+            seeded = None
+
+        def tell(event: events.Event) -> None:
+            for listener in running.listeners:
+                listener.put_nowait(event)
+
+        fill = Fill(order, session, seeded, tell)
+        until = seeding.until if seeding is not None else 0.0
+        running = Running(fill, asyncio.ensure_future(self._fill(fill, session, until, tell)))
+        self._fills[order.place] = running
+        return running
+
+    async def _fill(self, fill: Fill, session: Session, until: float, tell: Tell) -> None:
+        order = fill.order
+        try:
+            torrent = await fill.run()
+        except OgtorrentError as error:
+            log.error("%s: %s", order.place, error)
+            tell(events.Failed(str(error), error.exit_code))
+        except Exception as error:
+            log.exception("%s", order.place)
+            tell(events.Failed(f"unforeseen: {type(error).__name__}: {error}.", OgtorrentError.exit_code))
+        else:
+            log.info("%s: whole", order.place)
+            until = max(until, time.monotonic() + order.options.seeding_seconds)
+            self._seeding[order.place] = Seeding(torrent, session, until)
+        finally:
+            del self._fills[order.place]
+
+
+class Leechers:
+    """The session of those that only take, opened when the first one comes."""
+
+    def __init__(self, address: str, stack: contextlib.AsyncExitStack) -> None:
+        self._address, self._stack = address, stack
+        self._session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        if self._session is None:
+            self._session = Session(policy.leecher(self._address, 0))
+            self._stack.push_async_callback(self._session.close)
+        return self._session
+
+
+@contextlib.asynccontextmanager
+async def _open(session: Session) -> AsyncIterator[Session]:
+    try:
+        yield session
+    finally:
+        await session.close()
+
+
+async def _send(writer: asyncio.StreamWriter, event: events.Event) -> None:
+    writer.write(events.encode(event).encode() + b"\n")
+    await writer.drain()
+

@@ -1,0 +1,35 @@
+"""UpdateCache: bring one image from a repository into the cache of this PC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ogtorrent.cache import catalogue, events, partition
+from ogtorrent.cache.control import Seeder
+from ogtorrent.cache.fill import Order
+from ogtorrent.cache.options import TorrentOptions
+from ogtorrent.layout import ImagePath, cache_root
+
+
+def update(
+    server: str, image: ImagePath, directory: Path | None, options: TorrentOptions, address: str, verify: bool
+) -> Iterator[events.Event]:
+    """The events of the update, the last one Done or Failed. Raises OgtorrentError."""
+    cache = partition.find(directory)
+    repository = catalogue.Server.parse(server)
+    seeder = Seeder(cache, address)
+    seeder.start()
+    offer = catalogue.ask(repository, image)
+    # The tracker that this seat can reach comes first, whatever name the repository has for itself.
+    trackers = dict.fromkeys((repository.announce, *offer.metainfo.trackers))
+    order = Order(
+        cache,
+        cache_root(cache, offer.mirror),
+        offer.metainfo,
+        options,
+        tuple(trackers),
+        repository.address,
+        verify,
+    )
+    yield from seeder.update(order)

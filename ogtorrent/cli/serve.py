@@ -1,0 +1,66 @@
+"""`ogtorrent serve`: tracker, first seed, publisher, page and catalogue in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from ogtorrent import layout
+from ogtorrent.layout import Layout
+from ogtorrent.repository.addresses import parse_listen
+from ogtorrent.repository.serve import Served
+from ogtorrent.repository.serve import serve as run
+
+
+@click.command()
+@click.argument("root", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--layout",
+    "name",
+    type=click.Choice([str(name) for name in Layout]),
+    help="The tree's layout, where it is not recognised.",
+)
+@click.option(
+    "--listen", default="0.0.0.0:6969", show_default=True, metavar="ADDRESS:PORT", help="Tracker, page and catalogue."
+)
+@click.option(
+    "--peer-port", default=6881, show_default=True, type=click.IntRange(0, 65535), help="Port of the first seed."
+)
+@click.option(
+    "--announce",
+    multiple=True,
+    metavar="URL",
+    help="A tracker's URL to write into metainfo; found from the network's addresses by default. May be repeated.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Log also what is only of interest to a developer.")
+def serve(
+    root: Path | None, name: str | None, listen: str, peer_port: int, announce: tuple[str, ...], verbose: bool
+) -> None:
+    """Publish and seed every image below ROOT until SIGTERM or Ctrl-C.
+
+    ROOT is a folder of images or a tree of OpenGnsys; without it, the tree of OpenGnsys
+    on this machine.
+    """
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s" if verbose else "%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    address, port = parse_listen(listen)
+    found = layout.default_root() if root is None else layout.recognise(root, Layout(name) if name else None)
+    click.echo(f"{found.path}: {found.mirror.layout} layout")
+
+    def ready(served: Served) -> None:
+        shown = served.trackers[0].removesuffix("announce")
+        click.echo(f"seeding {served.images} images on port {served.peer_port}; page {shown}")
+        for tracker in served.trackers:
+            click.echo(f"announce {tracker}")
+        sys.stdout.flush()
+
+    asyncio.run(run(found, address, port, peer_port, announce, ready))

@@ -1,0 +1,32 @@
+"""Files that are whole or not there: written aside, made durable, renamed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ogtorrent.errors import NotWritable
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Put `content` under `path` in one step; what stood there stays until then. Raises NotWritable."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with aside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise NotWritable(path, error.strerror or str(error)) from error
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

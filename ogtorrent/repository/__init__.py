@@ -1,0 +1,1 @@
+"""What runs on the server: publish, seed, the catalogue, serve."""

@@ -1,0 +1,87 @@
+"""Under which addresses the room reaches this server: what stands in the metainfo's announce."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from pathlib import Path
+
+import psutil
+
+from ogtorrent.errors import BadName
+
+OPENGNSYS_CONFIGURATION = Path("/opt/opengnsys/etc/ogAdmRepo.cfg")
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """`ADDRESS:PORT`, `[IPv6]:PORT`, `ADDRESS` or `:PORT`. Raises BadName."""
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        host, port = text, "6969"
+    host = host.strip("[]") or "0.0.0.0"
+    try:
+        ipaddress.ip_address(host)
+        number = int(port)
+    except ValueError:
+        raise BadName(text, "an address to listen on is ADDRESS:PORT, for example 0.0.0.0:6969") from None
+    if not 0 <= number <= 65535:
+        raise BadName(text, "a port is a number up to 65535")
+    return host, number
+
+
+def announce_urls(listen: str, port: int, configuration: Path = OPENGNSYS_CONFIGURATION) -> list[str]:
+    """The tracker's URLs as seats see them, the likeliest first."""
+    if not ipaddress.ip_address(listen).is_unspecified:
+        return [announce_url(listen, port)]
+    addresses = [*_configured(configuration), *_towards_the_world(), *_of_interfaces()]
+    return [announce_url(address, port) for address in dict.fromkeys(addresses)]
+
+
+def announce_url(address: str, port: int) -> str:
+    host = f"[{address}]" if ":" in address else address
+    return f"http://{host}:{port}/announce"
+
+
+def own_announce_url(listen: str, port: int) -> str:
+    """The tracker as this machine's own seed reaches it."""
+    unspecified = ipaddress.ip_address(listen).is_unspecified
+    return announce_url("127.0.0.1" if unspecified else listen, port)
+
+
+def _configured(configuration: Path) -> list[str]:
+    """`IPlocal=` of an OpenGnsys repository."""
+    try:
+        lines = configuration.read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+    values = [line.partition("=")[2].strip().strip("\"'") for line in lines if line.startswith("IPlocal=")]
+    return [value for value in values if _is_address(value)]
+
+
+def _towards_the_world() -> list[str]:
+    """The address that the default route leaves from; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # TEST-NET-1: routed by default, belongs to nobody
+        except OSError:
+            return []
+        return [str(probe.getsockname()[0])]
+
+
+def _of_interfaces() -> list[str]:
+    found = [
+        address.address
+        for addresses in psutil.net_if_addrs().values()
+        for address in addresses
+        if address.family == socket.AF_INET
+    ]
+    outward = [address for address in found if not ipaddress.ip_address(address).is_loopback]
+    return sorted(outward) or ["127.0.0.1"]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,98 @@
+"""The catalogue over HTTP: what the repository publishes, and each image's metainfo.
+
+    GET /catalogue                 all images
+    GET /catalogue/aula1/win.img   one image; 404 with near names
+    GET /torrents/aula1/win.img.torrent
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+from aiohttp import web
+
+from ogtorrent.errors import BadName
+from ogtorrent.layout import ImagePath, Mirror, Sidecar
+from ogtorrent.repository.publisher import Entry, Publisher
+
+VERSION = 1  # of the form of these answers
+PUBLISHER = web.AppKey("publisher", Publisher)
+
+
+def attach(app: web.Application, publisher: Publisher) -> None:
+    """Add the catalogue's routes to an application."""
+    app[PUBLISHER] = publisher
+    app.router.add_get("/catalogue", _catalogue)
+    app.router.add_get("/catalogue/{image:.+}", _image)
+    app.router.add_get("/torrents/{torrent:.+}", _torrent)
+
+
+async def _catalogue(request: web.Request) -> web.Response:
+    publisher = request.app[PUBLISHER]
+    entries = sorted(publisher.catalogue.copy().values(), key=lambda entry: entry.image)
+    return web.json_response(
+        {**_repository(publisher.root.mirror), "images": [_described(entry) for entry in entries]}
+    )
+
+
+async def _image(request: web.Request) -> web.Response:
+    publisher = request.app[PUBLISHER]
+    entry = _entry(publisher, request.match_info["image"])
+    if entry is None:
+        wanted = request.match_info["image"]
+        return web.json_response(
+            {
+                **_repository(publisher.root.mirror),
+                "error": f"no image {wanted!r} here",
+                "near": near(wanted, publisher.catalogue.copy()),
+            },
+            status=404,
+        )
+    return web.json_response({**_repository(publisher.root.mirror), **_described(entry)})
+
+
+async def _torrent(request: web.Request) -> web.Response:
+    torrent = request.match_info["torrent"]
+    entry = _entry(request.app[PUBLISHER], torrent.removesuffix(Sidecar.TORRENT))
+    if entry is None or entry.metainfo is None or not torrent.endswith(Sidecar.TORRENT):
+        return web.json_response({"error": f"no {torrent!r} here"}, status=404)
+    return web.Response(body=entry.metainfo.raw, content_type="application/x-bittorrent")
+
+
+def _entry(publisher: Publisher, image: str) -> Entry | None:
+    try:
+        return publisher.catalogue.get(ImagePath.parse(image))
+    except BadName:
+        return None
+
+
+def _repository(mirror: Mirror) -> dict[str, Any]:
+    return {
+        "ogtorrent": VERSION,
+        "layout": str(mirror.layout),
+        "name": mirror.name,
+        "package": mirror.package,
+    }
+
+
+def _described(entry: Entry) -> dict[str, Any]:
+    return {
+        "image": str(entry.image),
+        "state": str(entry.state),
+        "size": entry.size,
+        "hashed": entry.hashed,
+        "why": entry.why,
+        "info_hash": entry.metainfo.info_hash.hex() if entry.metainfo is not None else None,
+    }
+
+
+def near(wanted: str, images: Iterable[ImagePath]) -> list[str]:
+    """Images that an administrator may have meant: of the same name elsewhere, or spelt alike."""
+    names = sorted(str(image) for image in images)
+    folded = {name.casefold(): name for name in names}
+    tail = wanted.rsplit("/", 1)[-1].casefold()
+    same = [name for name in names if name.casefold().rsplit("/", 1)[-1] == tail]
+    alike = difflib.get_close_matches(wanted.casefold(), folded, n=3, cutoff=0.6)
+    return list(dict.fromkeys(same + [folded[name] for name in alike]))[:3]

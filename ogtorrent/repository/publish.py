@@ -1,0 +1,145 @@
+"""Publishing: an image becomes an image with its sidecars, `.torrent` last."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ogtorrent.errors import BadName, HostileMetainfo, ImageLocked, NotWritable, UnfitImage
+from ogtorrent.layout import ImagePath, Root, Sidecar
+from ogtorrent.repository.hashing import Progress, hash_files
+from ogtorrent.repository.writers import is_open_for_writing
+from ogtorrent.swarm import metainfo
+from ogtorrent.swarm.metainfo import File, Metainfo, Stamp
+from ogtorrent.swarm.sidecars import write_sidecars
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The files of an image as they stand on disk: what has to change for it to be another image."""
+
+    files: tuple[File, ...]
+    paths: tuple[Path, ...]
+    mtimes: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(file.length for file in self.files)
+
+
+def contents(root: Root, image: ImagePath) -> Contents:
+    """What stands at an image now. Raises UnfitImage, or FileNotFoundError where it is gone."""
+    path = root.image(image)
+    paths = [path] if not path.is_dir() else _files_below(image, path)
+    files, mtimes = [], []
+    for file in paths:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise UnfitImage(str(image), f"{file.name!r} is no regular file", "Remove it.")
+        parts = (*image.parts, *file.relative_to(path).parts)
+        try:
+            "/".join(parts).encode()
+        except UnicodeEncodeError:
+            name = os.fsencode(file.name)
+            raise UnfitImage(str(image), f"the name {name!r} is not UTF-8", "Rename it.") from None
+        files.append(File(parts, status.st_size))
+        mtimes.append(status.st_mtime_ns)
+    found = Contents(tuple(files), tuple(paths), tuple(mtimes))
+    if found.size == 0:
+        raise UnfitImage(str(image), "it is empty", "Write it anew, or remove it.")
+    return found
+
+
+def _files_below(image: ImagePath, top: Path) -> list[Path]:
+    found = []
+    for directory, folders, names in os.walk(top):
+        here = Path(directory)
+        for name in (*folders, *names):
+            if (here / name).is_symlink():
+                raise UnfitImage(
+                    str(image),
+                    f"it holds the symbolic link {str((here / name).relative_to(top))!r}, "
+                    "which other BitTorrent clients cannot carry",
+                    "Pack the directory into one file.",
+                )
+        found += [here / name for name in names]
+    return sorted(found)
+
+
+def stands(root: Root, published: Metainfo) -> bool:
+    """Whether an image is still what its metainfo describes; nothing is read, only looked at."""
+    if not published.describes(root.image(published.image)):
+        return False
+    if not published.is_directory:
+        return True
+    try:  # a file that was added makes it another image too
+        return contents(root, published.image).files == published.files
+    except (OSError, UnfitImage):
+        return False
+
+
+def standing(root: Root, image: ImagePath) -> Metainfo | None:
+    """The metainfo beside an image, where it is ours and still describes the image."""
+    try:
+        written = metainfo.read(root.sidecar(image, Sidecar.TORRENT))
+    except (OSError, HostileMetainfo):
+        return None
+    if (written.name, written.image) != (root.mirror.name, image) or not stands(root, written):
+        return None
+    return written
+
+
+def publish(root: Root, image: ImagePath, trackers: Sequence[str], progress: Progress) -> Metainfo:
+    """Hash an image and write its sidecars. Blocks for the time of one read.
+
+    Raises UnfitImage, ImageLocked (also where the image changed under the read), NotWritable.
+    """
+    if root.sidecar(image, Sidecar.LOCK).exists():
+        raise ImageLocked(str(image), f"{image.name}{Sidecar.LOCK} stands beside it")
+    try:
+        before = contents(root, image)
+        if any(is_open_for_writing(path) for path in before.paths):
+            raise ImageLocked(str(image), "somebody has it open for writing")
+        length = metainfo.piece_length(before.size)
+        digests = hash_files(before.paths, length, progress)
+        after = contents(root, image)
+    except OSError as error:
+        raise UnfitImage(
+            str(image), f"{error.filename or image.name}: {error.strerror}", "Check the disk and the file's mode."
+        ) from error
+    if before != after:
+        raise ImageLocked(str(image), "it changed while it was read")
+    stamp = Stamp(before.mtimes, digests.tail_sum, digests.full_sum)
+    published = metainfo.encode(
+        root.mirror.name, image, before.files, length, digests.pieces, stamp, trackers
+    )
+    write_sidecars(root, published)
+    return published
+
+
+def withdraw(root: Root, image: ImagePath) -> None:
+    """Take back the sidecars that publishing wrote, `.torrent` first; a stranger's stay. Raises NotWritable."""
+    torrent = root.sidecar(image, Sidecar.TORRENT)
+    try:
+        if metainfo.read(torrent).stamp is None:
+            return
+        for kind in (Sidecar.TORRENT, Sidecar.TAIL_SUM, Sidecar.FULL_SUM):
+            root.sidecar(image, kind).unlink(missing_ok=True)
+    except (FileNotFoundError, HostileMetainfo):
+        return
+    except OSError as error:
+        raise NotWritable(torrent, error.strerror or str(error)) from error
+
+
+def image_at(path: Path, root: Root) -> ImagePath:
+    """The image that an administrator names by its path. Raises UnfitImage."""
+    try:
+        image = root.locate(path)
+    except BadName as error:
+        raise UnfitImage(str(path), str(error).removesuffix("."), "Rename it or name its root.") from error
+    if not path.exists():
+        raise UnfitImage(str(image), f"nothing stands at {path}", "Check the path.")
+    return image

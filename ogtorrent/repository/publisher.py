@@ -1,0 +1,202 @@
+"""The publisher: watches a tree and keeps the sidecars of every image in step with it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ogtorrent.errors import ImageLocked, NotWritable, OgtorrentError, UnfitImage
+from ogtorrent.layout import ImagePath, Root, Sidecar
+from ogtorrent.repository import settling
+from ogtorrent.repository.publish import Contents, publish, standing, stands, withdraw
+from ogtorrent.repository.watch import Changes
+from ogtorrent.swarm.metainfo import Metainfo, with_trackers
+from ogtorrent.swarm.sidecars import write_sidecars
+
+log = logging.getLogger(__name__)
+
+LOOK = 0.25  # seconds between looks at images that have not settled
+PROGRESS = 2.0  # seconds between lines that tell how far a read is
+
+
+class State(StrEnum):
+    READY = "ready"
+    WAITING = "waiting"  # somebody writes, or wrote a moment ago
+    LOCKED = "locked"
+    HASHING = "hashing"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An image of the catalogue."""
+
+    image: ImagePath
+    state: State
+    size: int = 0
+    hashed: int = 0  # bytes, while HASHING
+    why: str = ""  # where REFUSED
+    metainfo: Metainfo | None = None
+
+
+class _Abandoned(Exception):
+    """The server ends; a read is not worth finishing."""
+
+
+class Publisher:
+    """Keeps `catalogue` true. `run` ends only by cancellation."""
+
+    def __init__(self, root: Root, trackers: Sequence[str]) -> None:
+        self.root = root
+        self._trackers = tuple(trackers)
+        self.catalogue: dict[ImagePath, Entry] = {}
+        self._ending = False
+        self._waiting: dict[ImagePath, settling.Waiting] = {}
+        self._failed: dict[ImagePath, Contents] = {}  # what could not be read, as it was then
+        self._hashing: asyncio.Task[None] | None = None
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Publish for ever; `started` is called when the images that stand have been looked at."""
+        async with Changes(self.root.path) as changes:
+            await asyncio.to_thread(self._survey)
+            started()
+            try:
+                while True:
+                    await changes.wait(LOOK if self._waiting else None)
+                    if changes.seen():
+                        await asyncio.to_thread(self._survey)
+                    await asyncio.to_thread(self._look)
+                    self._hash_next()
+            finally:
+                self._ending = True  # a thread cannot be cancelled; the next chunk of its read sees this
+
+    def _survey(self) -> None:
+        """Compare the whole tree with the catalogue: one stat a file, no image is read."""
+        found = set(self.root.images())
+        for image in sorted(self.catalogue.keys() - found):
+            log.info("%s was removed", image)
+            self._forget(image)
+        # Sidecars of images that vanished, also while no server ran.
+        for torrent in list(self.root.torrents()):
+            image = self.root.image_of_torrent(torrent)
+            if image not in found:
+                self._withdraw(image)
+        for image in sorted(found):
+            self._survey_image(image)
+
+    def _survey_image(self, image: ImagePath) -> None:
+        entry = self.catalogue.get(image)
+        if image in self._waiting or (entry is not None and entry.state is State.HASHING):
+            return  # those are looked at anyway
+        published = self._standing(image, entry)
+        if published is not None:
+            self._stand(published)
+            return
+        if entry is not None and entry.metainfo is not None:
+            log.info("%s has changed", image)
+        # Nobody may take an image by metainfo that does not describe it any more.
+        self._withdraw(image)
+        self._look_at(image, time.monotonic())
+
+    def _standing(self, image: ImagePath, entry: Entry | None) -> Metainfo | None:
+        if entry is not None and entry.metainfo is not None:
+            # Known: a look at its files will do, unless somebody took its `.torrent` away.
+            torrent = self.root.sidecar(image, Sidecar.TORRENT)
+            return entry.metainfo if torrent.exists() and stands(self.root, entry.metainfo) else None
+        published = standing(self.root, image)
+        if published is None or published.trackers == self._trackers:
+            return published
+        moved = with_trackers(published, self._trackers)
+        write_sidecars(self.root, moved)
+        return moved
+
+    def _stand(self, published: Metainfo) -> None:
+        """Enter an image that is published; a lock says that somebody is about to change it."""
+        locked = self.root.sidecar(published.image, Sidecar.LOCK).exists()
+        self.catalogue[published.image] = Entry(
+            published.image, State.LOCKED if locked else State.READY, published.size, metainfo=published
+        )
+
+    def _forget(self, image: ImagePath) -> None:
+        self._waiting.pop(image, None)
+        self._failed.pop(image, None)
+        self.catalogue.pop(image, None)
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        for image in sorted(self._waiting):
+            self._look_at(image, now)
+
+    def _look_at(self, image: ImagePath, now: float) -> None:
+        try:
+            sight = settling.look(self.root, image)
+        except OSError:  # gone since; the next survey says so
+            self._forget(image)
+            return
+        except UnfitImage as error:
+            self._refuse(image, error)
+            return
+        if self._failed.get(image) == sight.contents:
+            return  # it could not be read, and is still the same
+        self._waiting[image] = settling.wait(self._waiting.get(image), sight, now)
+        state = State.LOCKED if sight.busy is settling.Busy.LOCKED else State.WAITING
+        self.catalogue[image] = Entry(image, state, sight.contents.size)
+
+    def _hash_next(self) -> None:
+        """One image at a time: two reads at once would only make a disk seek."""
+        if self._hashing is not None and not self._hashing.done():
+            return
+        now = time.monotonic()
+        for image in sorted(self._waiting):
+            if settling.has_settled(self._waiting[image], now):
+                sight = self._waiting.pop(image).sight
+                self._hashing = asyncio.create_task(self._hash(image, sight.contents))
+                return
+
+    async def _hash(self, image: ImagePath, seen: Contents) -> None:
+        size = seen.size
+        self.catalogue[image] = Entry(image, State.HASHING, size)
+        log.info("%s: hashing %d bytes", image, size)
+        started = told = time.monotonic()
+
+        def progress(done: int) -> None:
+            nonlocal told
+            if self._ending:
+                raise _Abandoned
+            self.catalogue[image] = Entry(image, State.HASHING, size, done)
+            if time.monotonic() - told >= PROGRESS:
+                told = time.monotonic()
+                log.info("%s: hashed %d of %d bytes (%d %%)", image, done, size, 100 * done // size)
+
+        try:
+            published = await asyncio.to_thread(publish, self.root, image, self._trackers, progress)
+        except _Abandoned:
+            log.info("%s: hashing abandoned", image)
+        except ImageLocked as error:
+            log.info("%s", error)
+            self._look_at(image, time.monotonic())
+        except OgtorrentError as error:
+            self._failed[image] = seen
+            self._refuse(image, error)
+        else:
+            log.info("%s: published in %.1f s", image, time.monotonic() - started)
+            self._failed.pop(image, None)
+            self._stand(published)
+
+    def _refuse(self, image: ImagePath, error: OgtorrentError) -> None:
+        self._waiting.pop(image, None)
+        entry = Entry(image, State.REFUSED, why=str(error))
+        if self.catalogue.get(image) != entry:
+            log.error("%s", error)
+        self.catalogue[image] = entry
+
+    def _withdraw(self, image: ImagePath) -> None:
+        try:
+            withdraw(self.root, image)
+        except NotWritable as error:
+            log.error("%s", error)
+

@@ -1,0 +1,39 @@
+"""Does anybody write a file? The kernel knows."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+from pathlib import Path
+
+from ogtorrent.errors import UnfitImage
+
+
+def survive_lease_breaks() -> None:
+    """Call once in the main thread before `is_open_for_writing`.
+
+    A writer that opens in the instant of the lease breaks it, which sends SIGIO; unanswered, that kills.
+    """
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+
+
+def is_open_for_writing(path: Path) -> bool:
+    """Ask for a read lease (fcntl F_SETLEASE), which is refused while anybody writes.
+
+    Where leases cannot be had (another owner's file, some network file systems) the answer is no,
+    and only quiet and the `.lock` protect an image. Raises UnfitImage where the file cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError as error:
+        raise UnfitImage(path.name, "it cannot be read", "Let the server's user read it.") from error
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return error.errno == errno.EAGAIN
+    finally:
+        os.close(descriptor)
+    return False

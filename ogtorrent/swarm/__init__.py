@@ -1,0 +1,1 @@
+"""The only room that imports libtorrent: metainfo, session and policy."""

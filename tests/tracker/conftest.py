@@ -1,0 +1,130 @@
+"""A real tracker on a free port, a clock that the test moves, and a client that speaks raw announces."""
+
+import asyncio
+import hashlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import bencode2
+import pytest
+from aiohttp import web
+from yarl import URL
+
+from tracker import allowlist, server
+
+PIECE = 64 * 1024
+
+
+def info(name: str, size: int = 10 * PIECE, **more: Any) -> dict[bytes, Any]:
+    """A v1 info dictionary; its pieces are the name, so each name has its own hash."""
+    return {
+        b"length": size,
+        b"name": b"images",
+        b"piece length": PIECE,
+        b"pieces": hashlib.sha1(name.encode()).digest(),
+    } | {key.replace("_", " ").encode(): value for key, value in more.items()}
+
+
+@pytest.fixture
+def publish(tmp_path: Path) -> Callable[..., bytes]:
+    """Write `NAME.torrent` below the folder; returns its v1 info-hash."""
+
+    def write(name: str, size: int = 10 * PIECE, **more: Any) -> bytes:
+        described = info(name, size, **more)
+        path = tmp_path / f"{name}.torrent"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.name}.tmp")
+        aside.write_bytes(bencode2.bencode({b"announce": b"http://127.0.0.1/announce", b"info": described}))
+        aside.rename(path)
+        return hashlib.sha1(bencode2.bencode(described)).digest()
+
+    return write
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Room:
+    """The tracker under test and the doors a client has."""
+
+    port: int
+    clock: Clock
+    session: aiohttp.ClientSession
+    from_address: dict[str, aiohttp.ClientSession] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def get(self, target: str) -> tuple[int, bytes, dict[str, str]]:
+        async with self.session.get(URL(self.url + target, encoded=True)) as reply:
+            return reply.status, await reply.read(), dict(reply.headers)
+
+    async def announce(self, info_hash: bytes, seat: int = 2, **parameters: object) -> dict[bytes, Any]:
+        """Announce from 127.0.0.SEAT; every parameter can be given anew, and None leaves it out."""
+        given: dict[str, object] = {
+            "info_hash": info_hash,
+            "peer_id": b"-XX0001-%012d" % seat,
+            "port": 6881,
+            "uploaded": 0,
+            "downloaded": 0,
+            "left": 1000,
+        } | parameters
+        fields = [
+            f"{name}={quote(value if isinstance(value, bytes) else str(value))}"
+            for name, value in given.items()
+            if value is not None
+        ]
+        address = f"127.0.0.{seat}"
+        if address not in self.from_address:
+            connector = aiohttp.TCPConnector(local_addr=(address, 0))
+            self.from_address[address] = aiohttp.ClientSession(connector=connector)
+        target = URL(f"{self.url}/announce?{'&'.join(fields)}", encoded=True)
+        async with self.from_address[address].get(target) as reply:
+            assert reply.status == 200
+            return bencode2.bdecode(await reply.read())
+
+
+@pytest.fixture
+async def room(tmp_path: Path, without_pause: None) -> AsyncIterator[Room]:
+    clock = Clock()
+    app = web.Application()
+    server.attach(app, tmp_path, clock=clock, rng=random.Random(1))
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with aiohttp.ClientSession() as session:
+        opened = Room(runner.addresses[0][1], clock, session)
+        yield opened
+        for other in opened.from_address.values():
+            await other.close()
+    await runner.cleanup()
+
+
+@pytest.fixture
+def until() -> Callable[..., Awaitable[None]]:
+    """Wait for a condition, but not for ever."""
+
+    async def wait(condition: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
+        async with asyncio.timeout(seconds):
+            while not await condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    return wait
+
+
+@pytest.fixture
+def without_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let unknown info-hashes cause one scan after the other."""
+    monkeypatch.setattr(allowlist, "SCAN_PAUSE", 0.0)
