@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -19,7 +20,7 @@ from benchmarks.contenders import CONTENDERS
 from benchmarks.lesson import IMAGE, Contender, Filling, Lesson, LessonError, fill
 from benchmarks.meter import CpuMeter
 from benchmarks.report import Outcome, as_json, as_table, reasons
-from benchmarks.room import Room, stop_signals_raise, why_no_room
+from benchmarks.room import Room, RoomError, stop_signals_raise, why_no_room
 from benchmarks.setting import Setting
 
 _MIB = 1 << 20
@@ -67,17 +68,10 @@ def main(
     outcomes = [Outcome(CONTENDERS[name]) for name in CONTENDERS if not names or name in names]
     for outcome in outcomes:
         outcome.absence = outcome.contender.why_not()
-    with (
-        stop_signals_raise(),
-        tempfile.TemporaryDirectory(prefix="classroom-", dir=_site(setting, directory)) as path,
-    ):
-        image = Path(path) / IMAGE
-        digest = _make_image(image, setting.size)
-        for turn in range(runs):
-            for outcome in outcomes:
-                if outcome.absence is None:
-                    click.echo(f"{outcome.contender.name}, run {turn + 1} of {runs}", err=True)
-                    _take_turn(outcome, setting, image, digest)
+    try:
+        _hold_lessons(outcomes, setting, runs, directory or _site(setting))
+    except (RoomError, OSError) as failure:
+        raise click.ClickException(str(failure)) from failure
     if wants_json:
         click.echo(as_json(outcomes, setting))
     else:
@@ -86,6 +80,17 @@ def main(
         click.echo(reason, err=True)
     if any(outcome.failures for outcome in outcomes):
         sys.exit(1)
+
+
+def _hold_lessons(outcomes: Sequence[Outcome], setting: Setting, runs: int, site: Path) -> None:
+    with stop_signals_raise(), tempfile.TemporaryDirectory(prefix="classroom-", dir=site) as folder:
+        image = Path(folder) / IMAGE
+        digest = _make_image(image, setting.size)
+        for turn in range(runs):
+            for outcome in outcomes:
+                if outcome.absence is None:
+                    click.echo(f"{outcome.contender.name}, run {turn + 1} of {runs}", err=True)
+                    _take_turn(outcome, setting, image, digest)
 
 
 def _take_turn(outcome: Outcome, setting: Setting, image: Path, digest: str) -> None:
@@ -110,10 +115,8 @@ def _hold_lesson(contender: Contender, setting: Setting, image: Path, digest: st
         shutil.rmtree(folder)
 
 
-def _site(setting: Setting, wanted: Path | None) -> Path:
+def _site(setting: Setting) -> Path:
     """Where the images go: memory keeps the disk out of the figures, if there is enough of it."""
-    if wanted is not None:
-        return wanted
     need = setting.size * (setting.clients + 1) + _ELBOW_ROOM
     if _MEMORY.is_dir() and min(shutil.disk_usage(_MEMORY).free, _available_memory()) > need:
         return _MEMORY

@@ -64,14 +64,13 @@ def columns(setting: Setting) -> list[Column]:
 
 def as_table(outcomes: Sequence[Outcome], setting: Setting) -> Table:
     table = Table(title=_title(setting), caption=_caption(), box=box.SIMPLE_HEAD)
-    table.add_column("contender")
+    table.add_column("contender", no_wrap=True)
     shown = columns(setting)
     for column in shown:
-        table.add_column(column.title, justify="right")
-    table.add_column("", no_wrap=True)
+        table.add_column(column.title, justify="right", no_wrap=True)
     for outcome in outcomes:
         figures = [_cell(column, outcome.fillings) for column in shown]
-        table.add_row(outcome.contender.name, *figures, _remark(outcome))
+        table.add_row(f"{outcome.contender.name}\n{_remark(outcome)}".rstrip(), *figures)
     return table
 
 
@@ -143,7 +142,7 @@ def _cell(column: Column, fillings: Sequence[Filling]) -> str:
         return "–"
     shown = format(median(figures), column.form)
     if len(figures) > 1:
-        shown += f" ({min(figures):{column.form}}–{max(figures):{column.form}})"
+        shown += f"\n{min(figures):{column.form}}–{max(figures):{column.form}}"
     return shown
 
 

@@ -15,6 +15,9 @@ SHORTEST_INTERVAL = 5
 LONGEST_INTERVAL = 1800
 # Two announces may get lost, as when a switch port renegotiates, before a peer counts as gone.
 SILENT_INTERVALS = 3
+# Seconds that a peer may be silent which has not yet shown that it keeps the interval: libtorrent as it
+# comes (qBittorrent, Deluge) announces every five minutes at most, whatever it is asked for.
+UNPROVEN_SILENCE = 330
 # Two announces closer than this say nothing about a rate.
 _SHORTEST_RATE_SPAN = 0.5
 
@@ -67,10 +70,17 @@ class Peer:
     download_rate: float
     seen: float
     interval: int
+    keeps_interval: bool
+
+    @property
+    def silent_from(self) -> float:
+        """From when its silence is worth a look."""
+        return self.seen + SILENT_INTERVALS * self.interval
 
     @property
     def valid_until(self) -> float:
-        return self.seen + SILENT_INTERVALS * self.interval
+        patience = 0 if self.keeps_interval else UNPROVEN_SILENCE
+        return max(self.silent_from, self.seen + patience)
 
     @property
     def seeding(self) -> bool:
@@ -197,11 +207,11 @@ class Swarms:
             peer = _peer(request, source, status, former, now, self.interval)
             swarm.insert(peer)
             if former is None or former.peer_id != peer.peer_id:
-                heapq.heappush(self._leases, (peer.valid_until, swarm_id, peer.peer_id))
+                heapq.heappush(self._leases, (peer.silent_from, swarm_id, peer.peer_id))
         return Answer(contacts, swarm.tally, self.interval, news)
 
     def expire(self, now: float) -> list[tuple[InfoHash, Peer]]:
-        """Take out who has been silent for SILENT_INTERVALS; looks only at those that may be due."""
+        """Take out who has been silent for too long; looks only at those that may be due."""
         lost = []
         while self._leases and self._leases[0][0] <= now:
             _, swarm_id, peer_id = heapq.heappop(self._leases)
@@ -210,7 +220,10 @@ class Swarms:
             if swarm is None or peer is None:
                 continue
             if peer.valid_until > now:
-                heapq.heappush(self._leases, (peer.valid_until, swarm_id, peer_id))
+                # One that has proved itself since is due sooner than it was.
+                again = now + SILENT_INTERVALS * peer.interval
+                due = peer.silent_from if peer.silent_from > now else min(peer.valid_until, again)
+                heapq.heappush(self._leases, (due, swarm_id, peer_id))
                 continue
             swarm.remove(peer)
             self._peers -= 1
@@ -260,6 +273,11 @@ def _peer(
     interval: int,
 ) -> Peer:
     upload_rate = download_rate = 0.0
+    # Only an announce without an event came because it was due.
+    in_time = former is not None and now - former.seen <= SILENT_INTERVALS * former.interval
+    keeps_interval = former is not None and (
+        former.keeps_interval or (in_time and request.event is Event.NONE)
+    )
     if former is not None and former.peer_id == request.peer_id:
         span = now - former.seen
         if span < _SHORTEST_RATE_SPAN:
@@ -282,4 +300,5 @@ def _peer(
         download_rate=download_rate,
         seen=now,
         interval=interval,
+        keeps_interval=keeps_interval,
     )

@@ -1,7 +1,7 @@
 """What runs on a PC: UpdateCache and the cache's one seeder process.
 
-    update.py     the command: find cache and image, hand the work to the seeder, tell how it goes
-    control.py    the socket between the two
-    seeder.py     the process: one libtorrent session a cache
-    fill.py       one image: plan, fetch, land
+update.py     the command: find cache and image, hand the work to the seeder, tell how it goes
+control.py    the socket between the two
+seeder.py     the process: one libtorrent session a cache
+fill.py       one image: plan, fetch, land
 """

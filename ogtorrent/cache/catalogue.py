@@ -103,8 +103,9 @@ def _check_state(server: Server, image: ImagePath, answer: dict[str, Any]) -> No
         case "waiting":
             raise ImageLocked(str(image), "it is being written on the repository")
         case "hashing":
-            done, size = answer.get("hashed"), answer.get("size")
-            part = f", {100 * done // size} % done" if _are_counts(done, size) else ""
+            done, size = answer.get("hashed", 0), answer.get("size", 0)
+            counted = isinstance(done, int) and isinstance(size, int) and size > 0
+            part = f", {100 * done // size} % done" if counted else ""
             raise ImageLocked(str(image), f"the repository is hashing it{part}")
         case "refused":
             why = str(answer.get("why"))[:500].removesuffix(".")
@@ -113,13 +114,11 @@ def _check_state(server: Server, image: ImagePath, answer: dict[str, Any]) -> No
             raise NotARepository(str(server), "it names a state that is none")
 
 
-def _are_counts(done: object, size: object) -> bool:
-    return isinstance(done, int) and isinstance(size, int) and size > 0
-
-
 def _mirror(server: Server, answer: dict[str, Any]) -> Mirror:
     try:
-        return Mirror(Layout(answer.get("layout")), str(answer.get("name")), str(answer.get("package") or ""))
+        return Mirror(
+            Layout(str(answer.get("layout"))), str(answer.get("name")), str(answer.get("package") or "")
+        )
     except (ValueError, BadName) as error:
         raise NotARepository(str(server), f"its layout is none of ours ({error})") from error
 
@@ -133,7 +132,8 @@ def _answer(server: Server, status: int, body: bytes) -> dict[str, Any]:
         raise NotARepository(str(server), f"its catalogue is none (HTTP {status})")
     if answer["ogtorrent"] != 1:
         raise NotARepository(
-            str(server), f"it speaks version {str(answer['ogtorrent'])[:20]!r} of the catalogue, this seat version 1"
+            str(server),
+            f"it speaks version {str(answer['ogtorrent'])[:20]!r} of the catalogue, this seat version 1",
         )
     if status not in (200, 404):
         raise NotARepository(str(server), f"it answered HTTP {status}")

@@ -181,7 +181,14 @@ class Fill:
         left = round((progress.size - progress.done) / rate, 1) if rate else None
         from_seats = self._fetched - self._from_repository
         return events.Progress(
-            progress.done, progress.size, rate, progress.peers, from_seats, self._from_repository, left, tracker
+            progress.done,
+            progress.size,
+            rate,
+            progress.peers,
+            from_seats,
+            self._from_repository,
+            left,
+            tracker,
         )
 
     def _account(self, progress: Progress) -> None:
@@ -203,7 +210,9 @@ class Fill:
         match trouble.code:
             case errno.ENOSPC | errno.EDQUOT:
                 room = os.statvfs(self.order.cache)
-                missing = self.order.metainfo.size - cached(self.order.root, self.order.metainfo.image).partial
+                missing = (
+                    self.order.metainfo.size - cached(self.order.root, self.order.metainfo.image).partial
+                )
                 return CacheFull(image, missing, room.f_bavail * room.f_frsize)
             case errno.EROFS | errno.EACCES | errno.EPERM:
                 return NotWritable(Path(trouble.path), what)

@@ -39,7 +39,9 @@ class NoSpace:
 Plan = UpToDate | Check | Fetch | NoSpace
 
 
-def plan(wanted: Metainfo, cached: Cached, free: int, total: int, verify: bool, checked: bool = False) -> Plan:
+def plan(
+    wanted: Metainfo, cached: Cached, free: int, total: int, verify: bool, checked: bool = False
+) -> Plan:
     """`free` and `total`: bytes of the cache. `checked`: a Check was done and found another image."""
     same = cached.beside is not None and cached.beside.info_hash == wanted.info_hash
     if same and cached.described:

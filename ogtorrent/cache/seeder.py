@@ -124,15 +124,15 @@ class Seeder:
             case Order() as order:
                 await self._follow(order, reader, writer)
 
-    async def _follow(
-        self, order: Order, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _follow(self, order: Order, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Send a fill's events until it ends; a command that goes away gives it up, unless others follow."""
         running = self._fills.get(order.place)
         if running is None:
             running = self._begin(order)
         elif running.fill.order.metainfo.info_hash != order.metainfo.info_hash:
-            raise ImageLocked(str(order.metainfo.image), "another version of it is being fetched into this cache")
+            raise ImageLocked(
+                str(order.metainfo.image), "another version of it is being fetched into this cache"
+            )
         listener: Listener = asyncio.Queue()
         running.listeners.add(listener)
         gone = asyncio.ensure_future(reader.read())
@@ -216,4 +216,3 @@ async def _open(session: Session) -> AsyncIterator[Session]:
 async def _send(writer: asyncio.StreamWriter, event: events.Event) -> None:
     writer.write(events.encode(event).encode() + b"\n")
     await writer.drain()
-

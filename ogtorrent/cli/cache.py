@@ -13,7 +13,10 @@ from ogtorrent.cache import control, partition
 from ogtorrent.errors import ImageLocked
 
 cache_option = click.option(
-    "--cache", "directory", type=click.Path(path_type=Path), help="The cache; the partition labelled CACHE by default."
+    "--cache",
+    "directory",
+    type=click.Path(path_type=Path),
+    help="The cache; the partition labelled CACHE by default.",
 )
 
 
@@ -25,7 +28,9 @@ def cache() -> None:
 @cache.command()
 @cache_option
 @click.option("--address", default="0.0.0.0", show_default=True, help="The address to seed from.")
-@click.option("--port", default=6881, show_default=True, type=click.IntRange(0, 65535), help="The port to seed from.")
+@click.option(
+    "--port", default=6881, show_default=True, type=click.IntRange(0, 65535), help="The port to seed from."
+)
 @click.option("--until-idle", is_flag=True, hidden=True, help="As update-cache starts it.")
 def seed(directory: Path | None, address: str, port: int, until_idle: bool) -> None:
     """Seed every whole image of the cache until SIGTERM or Ctrl-C."""

@@ -22,10 +22,14 @@ from ogtorrent.repository.writers import survive_lease_breaks
 @click.option(
     "--root",
     type=click.Path(path_type=Path),
-    help="The folder that `serve` gets; without it the tree of OpenGnsys around the image, or the image's folder.",
+    help="The folder that `serve` gets; else the tree of OpenGnsys around the image, or its own folder.",
 )
 @click.option(
-    "--listen", default="0.0.0.0:6969", show_default=True, metavar="ADDRESS:PORT", help="Where `serve` listens."
+    "--listen",
+    default="0.0.0.0:6969",
+    show_default=True,
+    metavar="ADDRESS:PORT",
+    help="Where `serve` listens.",
 )
 @click.option("--announce", multiple=True, metavar="URL", help="A tracker's URL to write instead.")
 @click.option("--again", is_flag=True, help="Hash also what is published and unchanged.")
@@ -42,7 +46,9 @@ def publish(
     worst = 0
     for path in images:
         try:
-            _publish_one(path.absolute(), layout.recognise(root) if root else layout.enclosing(path), trackers, again)
+            _publish_one(
+                path.absolute(), layout.recognise(root) if root else layout.enclosing(path), trackers, again
+            )
         except OgtorrentError as error:  # the other images are not this one's fault
             click.echo(f"ogtorrent: {error}", err=True)
             worst = worst or error.exit_code
@@ -67,4 +73,6 @@ def _publish_one(path: Path, root: Root, trackers: tuple[str, ...], again: bool)
         click.echo("\r\033[K", err=True, nl=False)
     seconds = time.monotonic() - started
     rate = published.size / 1e6 / seconds
-    click.echo(f"{path}: {published.size} bytes, {published.pieces} pieces, {seconds:.1f} s ({rate:,.0f} MB/s)")
+    click.echo(
+        f"{path}: {published.size} bytes, {published.pieces} pieces, {seconds:.1f} s ({rate:,.0f} MB/s)"
+    )

@@ -25,16 +25,24 @@ from ogtorrent.repository.serve import serve as run
     help="The tree's layout, where it is not recognised.",
 )
 @click.option(
-    "--listen", default="0.0.0.0:6969", show_default=True, metavar="ADDRESS:PORT", help="Tracker, page and catalogue."
+    "--listen",
+    default="0.0.0.0:6969",
+    show_default=True,
+    metavar="ADDRESS:PORT",
+    help="Tracker, page and catalogue.",
 )
 @click.option(
-    "--peer-port", default=6881, show_default=True, type=click.IntRange(0, 65535), help="Port of the first seed."
+    "--peer-port",
+    default=6881,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of the first seed.",
 )
 @click.option(
     "--announce",
     multiple=True,
     metavar="URL",
-    help="A tracker's URL to write into metainfo; found from the network's addresses by default. May be repeated.",
+    help="A tracker's URL to write into metainfo; by default those of this host. May be repeated.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Log also what is only of interest to a developer.")
 def serve(

@@ -23,7 +23,10 @@ PLAIN_EVERY = 3.0  # seconds between lines where there is no terminal
 @click.argument("subdir")
 @click.argument("image")
 @click.option(
-    "--cache", "directory", type=click.Path(path_type=Path), help="The cache; the partition labelled CACHE by default."
+    "--cache",
+    "directory",
+    type=click.Path(path_type=Path),
+    help="The cache; the partition labelled CACHE by default.",
 )
 @click.option(
     "--session",
@@ -32,7 +35,9 @@ PLAIN_EVERY = 3.0  # seconds between lines where there is no terminal
     metavar="MODE:SECONDS",
     help="peer or seeder: seed that long afterwards; leecher: only take.",
 )
-@click.option("--address", default="0.0.0.0", metavar="IP", help="This PC's address in the room; all by default.")
+@click.option(
+    "--address", default="0.0.0.0", metavar="IP", help="This PC's address in the room; all by default."
+)
 @click.option("--verify", is_flag=True, help="Read an image that is there already, and mend it.")
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON, one a line.")
 def update_cache(
@@ -151,14 +156,10 @@ def _percent(part: int, whole: int) -> str:
 
 def amount(size: int) -> str:
     """Bytes as people read them."""
-    value = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            break
-        value /= 1000
-    else:
-        unit = "TB"
-    return f"{value:.0f} {unit}" if unit in ("B", "kB") or value >= 100 else f"{value:.1f} {unit}"
+    power = min((len(str(size)) - 1) // 3, 4)
+    value = size / 1000**power
+    digits = 1 if power >= 2 and value < 100 else 0
+    return f"{value:.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
 def duration(seconds: float) -> str:

@@ -1,8 +1,8 @@
 """The catalogue over HTTP: what the repository publishes, and each image's metainfo.
 
-    GET /catalogue                 all images
-    GET /catalogue/aula1/win.img   one image; 404 with near names
-    GET /torrents/aula1/win.img.torrent
+GET /catalogue                 all images
+GET /catalogue/aula1/win.img   one image; 404 with near names
+GET /torrents/aula1/win.img.torrent
 """
 
 from __future__ import annotations

@@ -108,7 +108,9 @@ def publish(root: Root, image: ImagePath, trackers: Sequence[str], progress: Pro
         after = contents(root, image)
     except OSError as error:
         raise UnfitImage(
-            str(image), f"{error.filename or image.name}: {error.strerror}", "Check the disk and the file's mode."
+            str(image),
+            f"{error.filename or image.name}: {error.strerror}",
+            "Check the disk and the file's mode.",
         ) from error
     if before != after:
         raise ImageLocked(str(image), "it changed while it was read")
@@ -121,7 +123,7 @@ def publish(root: Root, image: ImagePath, trackers: Sequence[str], progress: Pro
 
 
 def withdraw(root: Root, image: ImagePath) -> None:
-    """Take back the sidecars that publishing wrote, `.torrent` first; a stranger's stay. Raises NotWritable."""
+    """Take back the sidecars that publishing wrote, `.torrent` first; others' stay. Raises NotWritable."""
     torrent = root.sidecar(image, Sidecar.TORRENT)
     try:
         if metainfo.read(torrent).stamp is None:

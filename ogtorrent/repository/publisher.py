@@ -199,4 +199,3 @@ class Publisher:
             withdraw(self.root, image)
         except NotWritable as error:
             log.error("%s", error)
-

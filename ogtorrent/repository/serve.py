@@ -1,4 +1,4 @@
-"""The server's one process: tracker, page, catalogue, publisher and first seed, opened and closed in order."""
+"""The server's one process: tracker, page, catalogue, publisher, first seed, opened and closed in order."""
 
 from __future__ import annotations
 
@@ -40,7 +40,12 @@ class Served:
 
 
 async def serve(
-    root: Root, address: str, port: int, peer_port: int, announce: Sequence[str], ready: Callable[[Served], None]
+    root: Root,
+    address: str,
+    port: int,
+    peer_port: int,
+    announce: Sequence[str],
+    ready: Callable[[Served], None],
 ) -> None:
     """Serve a root until SIGTERM or SIGINT; `ready` is called once, when seats may come.
 

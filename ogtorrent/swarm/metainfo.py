@@ -134,7 +134,8 @@ def encode(
 
 def with_trackers(metainfo: Metainfo, trackers: Sequence[str]) -> Metainfo:
     """The same image, announced elsewhere; the info-hash stays."""
-    return decode(_with_trackers(lt.bdecode(metainfo.raw), trackers), str(metainfo.image))
+    outer: dict[bytes, Any] = _expect(lt.bdecode(metainfo.raw), dict, "the whole")
+    return decode(_with_trackers(outer, trackers), str(metainfo.image))
 
 
 def _with_trackers(outer: dict[bytes, Any], trackers: Sequence[str]) -> bytes:
@@ -166,10 +167,11 @@ def decode(raw: bytes, source: str) -> Metainfo:
     except RuntimeError as error:
         raise HostileMetainfo(source, f"it is not bencoded ({error})") from None
     try:
-        if lt.bencode(_expect(outer, dict, "the whole")) != raw:
+        fields: dict[bytes, Any] = _expect(outer, dict, "the whole")
+        if lt.bencode(fields) != raw:
             # Else two readers could see two different things in it, and two info-hashes.
             raise _Refused("it is not in canonical form (BEP 3)")
-        return _decoded(raw, outer)
+        return _decoded(raw, fields)
     except _Refused as refusal:
         raise HostileMetainfo(source, str(refusal)) from None
     except BadName as error:
@@ -232,9 +234,7 @@ def _files(info: Mapping[bytes, Any]) -> tuple[File, ...]:
     return tuple(files)
 
 
-def _stamp(
-    value: Any, files: tuple[File, ...]
-) -> tuple[ImagePath, bool, Stamp | None]:
+def _stamp(value: Any, files: tuple[File, ...]) -> tuple[ImagePath, bool, Stamp | None]:
     if value is None:
         if len(files) != 1:
             raise _Refused("it holds several files and does not say which image they make")

@@ -213,7 +213,8 @@ class Session:
         self._interfaces = settings["listen_interfaces"]
         self._wake, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._write = write
-        self._lt = lt.session({**settings, "alert_mask": _ALERTS})
+        pack: lt.settings_pack = {**settings, "alert_mask": _ALERTS}  # type: ignore[typeddict-item]
+        self._lt = lt.session(pack)
         _treat_all_networks_alike(self._lt)
         self._loop.add_reader(self._wake, self._drain)
         self._lt.set_alert_fd(write)
@@ -256,11 +257,13 @@ class Session:
             except TimeoutError:
                 log.info("%d trackers did not answer the farewell", len(self._goodbyes))
         self._loop.remove_reader(self._wake)
-        session, self._lt = self._lt, None
-        # Ending waits for libtorrent's threads: not on the event loop.
-        await asyncio.to_thread(_end, session)
+        # The last reference ends it and waits for libtorrent's threads: not on the event loop.
+        await asyncio.to_thread(self._end)
         os.close(self._wake)
         os.close(self._write)
+
+    def _end(self) -> None:
+        del self._lt
 
     def _drain(self) -> None:
         try:
@@ -293,10 +296,6 @@ class Session:
                     "Give another address or port, or end the program that holds it.",
                 )
             )
-
-
-def _end(session: lt.session) -> None:
-    del session
 
 
 def _treat_all_networks_alike(session: lt.session) -> None:

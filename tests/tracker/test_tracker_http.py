@@ -132,6 +132,7 @@ async def test_what_is_no_longer_published_is_refused(
 
     await until(refused, 5)
     assert json.loads((await room.get("/api/v1/swarms"))[1])["swarms"] == []
+    assert (await room.announce(publish("a"), seat=3))[b"peers"] == b""
 
 
 async def test_a_mistake_is_shown_to_who_made_it(room: Room, caplog: pytest.LogCaptureFixture) -> None:
@@ -175,6 +176,7 @@ async def test_the_log_tells_of_seats_and_not_of_announces(
     await room.announce(image, seat=2)
     await room.announce(image, seat=3)
     await room.announce(image, seat=3, left=0, event="completed")
+    await room.announce(image, seat=3, left=0)
     await room.announce(image, seat=2, event="stopped")
     room.clock.now += 16
     await room.get("/")
@@ -190,7 +192,9 @@ async def test_silent_seats_are_lost_though_nobody_looks(
     room: Room, publish: Publish, caplog: pytest.LogCaptureFixture, until: Until
 ) -> None:
     caplog.set_level(logging.INFO)
-    await room.announce(publish("a"))
+    image = publish("a")
+    await room.announce(image)
+    await room.announce(image)
     room.clock.now += 16
 
     async def told() -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import bencode2
 import libtorrent as lt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracker.bencode import MalformedError, Walk
@@ -79,6 +79,9 @@ HOSTILE = {
     "info is a list": b"d4:infolee",
     "a key is a number": b"di1ei2ee",
     "a lone end": b"e",
+    "a key without value": b"d1:ael4:info"
+    + bencode2.bencode({b"length": 5, b"piece length": 8, b"pieces": PIECES})
+    + b"e",
     "no pieces": torrent({b"length": 5, b"piece length": 8}),
     "no size": torrent({b"piece length": 8, b"pieces": PIECES}),
     "a negative size": torrent({b"length": -5, b"piece length": 8, b"pieces": PIECES}),
@@ -93,6 +96,11 @@ def test_a_hostile_torrent_is_refused_with_a_reason(tmp_path: Path, data: bytes)
     path.write_bytes(data)
     with pytest.raises(UnusableTorrentError, match="it is not a torrent: "):
         read_torrent(path)
+
+
+def test_a_string_that_goes_past_the_end_is_told() -> None:
+    with pytest.raises(MalformedError, match="the string at byte 7 goes past the end"):
+        parse_torrent(b"d4:info9:abc")
 
 
 def test_a_file_of_too_many_values_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,10 +126,11 @@ def test_a_pipe_does_not_hold_the_tracker_up(tmp_path: Path) -> None:
 values = st.recursive(
     st.integers(-(2**62), 2**62) | st.binary(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.binary(max_size=8), inner, max_size=4),
-    max_leaves=20,
+    max_leaves=8,
 )
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.dictionaries(st.binary(max_size=8), values, max_size=5), st.binary(max_size=5))
 def test_a_walk_finds_each_value_where_it_stands(tree: dict[bytes, Any], after: bytes) -> None:
     data = bytes(bencode2.bencode(tree)) + after
@@ -129,6 +138,7 @@ def test_a_walk_finds_each_value_where_it_stands(tree: dict[bytes, Any], after: 
     assert found == tree
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text("dlie0123456789:-", max_size=200).map(str.encode))
 def test_any_bytes_are_a_torrent_or_malformed(noise: bytes) -> None:
     with suppress(MalformedError):

@@ -50,7 +50,7 @@ async def page(room: Room) -> tuple[Reader, str, dict[str, str]]:
 
 async def filled(room: Room, publish: Publish) -> None:
     image = publish("aula1/windows.img", size=SIZE)
-    publish("aula2/idle.img")
+    publish("aula0/idle.img")
     await room.announce(image, seat=1, left=0, uploaded=1080)
     for seat, left in ((10, 500), (9, 0), (100, 999)):
         await room.announce(image, seat=seat, left=left)
@@ -68,11 +68,13 @@ async def test_the_page_shows_each_image_and_seat(room: Room, publish: Publish) 
     assert "127.0.0.9 100 % 100 % done" in words
     assert "127.0.0.10 70 % 70 % 100 B/s" in words
     assert "127.0.0.100 0 % 0 % 0 B/s" in words
-    assert "aula2/idle.img 640 KiB no seats repository is not seeding" in words
+    assert "aula0/idle.img 640 KiB no seats repository is not seeding" in words
 
 
 async def test_a_seat_that_misses_its_announce_is_marked(room: Room, publish: Publish) -> None:
-    await room.announce(publish("a"), seat=2)
+    image = publish("a")
+    await room.announce(image, seat=2)
+    await room.announce(image, seat=2)
     room.clock.now += 9
     assert "silent 9 s" in (await page(room))[0].words
     room.clock.now += 7
@@ -121,7 +123,7 @@ async def test_the_api_tells_the_same(room: Room, publish: Publish) -> None:
     told = json.loads(body)
     assert told["interval"] == 5
     windows, idle = told["swarms"]
-    assert (idle["name"], idle["seats"]) == ("aula2/idle.img", [])
+    assert (idle["name"], idle["seats"]) == ("aula0/idle.img", [])
     assert (windows["size"], windows["done"], windows["filling"]) == (SIZE, 1, 2)
     assert (windows["copies"], windows["piece_length"]) == (1.08, 65536)
     assert [seat["uploaded"] for seat in windows["repository"]] == [1080]

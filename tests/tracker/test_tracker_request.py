@@ -4,7 +4,7 @@ from contextlib import suppress
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracker.request import BadRequestError, Event, parse_announce, parse_scrape
@@ -95,6 +95,7 @@ def test_a_scrape_of_a_short_hash_is_refused() -> None:
         parse_scrape(b"info_hash=abc")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_whatever_comes_is_read_or_refused(noise: bytes) -> None:
     for parse in (parse_announce, parse_scrape):

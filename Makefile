@@ -1,0 +1,36 @@
+# The two commands of a newcomer are `make demo` and `make test`; the rest is for developers.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test quick check room-tools clean
+
+demo: .venv/run
+	$(BIN)/ogtorrent demo
+
+# All that CI runs: style, types, and every test, whole rooms included.
+test: .venv/dev room-tools check
+	$(BIN)/python -m pytest
+
+# What a developer runs all day: no root, no rooms.
+quick: .venv/dev check
+	$(BIN)/python -m pytest -m "not room"
+
+check: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Foreign clients, shaped networks and partclone, from Debian.
+room-tools:
+	packaging/room-tools
+
+.venv/run: pyproject.toml packaging/set-up
+	packaging/set-up $(PYTHON)
+	touch $@
+
+.venv/dev: pyproject.toml packaging/set-up
+	packaging/set-up $(PYTHON) dev
+	touch $@ .venv/run
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
