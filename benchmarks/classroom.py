@@ -21,12 +21,9 @@ from benchmarks.lesson import IMAGE, Contender, Filling, Lesson, LessonError, fi
 from benchmarks.meter import CpuMeter
 from benchmarks.report import Outcome, as_json, as_table, reasons
 from benchmarks.room import Room, RoomError, stop_signals_raise, why_no_room
-from benchmarks.setting import Setting
+from benchmarks.setting import Setting, memory_for
 
 _MIB = 1 << 20
-_MEMORY = Path("/dev/shm")
-# The programs' own memory and their logs, beside the images.
-_ELBOW_ROOM = 512 * _MIB
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -69,7 +66,7 @@ def main(
     for outcome in outcomes:
         outcome.absence = outcome.contender.why_not()
     try:
-        _hold_lessons(outcomes, setting, runs, directory or _site(setting))
+        _hold_lessons(outcomes, setting, runs, directory or memory_for(setting.size * (setting.clients + 1)))
     except (RoomError, OSError) as failure:
         raise click.ClickException(str(failure)) from failure
     if wants_json:
@@ -113,20 +110,6 @@ def _hold_lesson(contender: Contender, setting: Setting, image: Path, digest: st
             return fill(contender, lesson, digest, meter)
     finally:
         shutil.rmtree(folder)
-
-
-def _site(setting: Setting) -> Path:
-    """Where the images go: memory keeps the disk out of the figures, if there is enough of it."""
-    need = setting.size * (setting.clients + 1) + _ELBOW_ROOM
-    if _MEMORY.is_dir() and min(shutil.disk_usage(_MEMORY).free, _available_memory()) > need:
-        return _MEMORY
-    return Path(tempfile.gettempdir())
-
-
-def _available_memory() -> int:
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    (kib,) = (int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
-    return kib * 1024
 
 
 def _make_image(image: Path, size: int) -> str:

@@ -206,7 +206,7 @@ def _table(seats: list[Seat]) -> Table:
     for column in ("PC", "address", "", "rate", "from seats", "left"):
         table.add_column(column, justify="right" if column in ("rate", "from seats", "left") else "left")
     for seat in seats:
-        bar = ProgressBar(total=1.0, completed=seat.part, width=40)
+        bar = ProgressBar(total=1.0, completed=seat.part, width=40, finished_style="green")
         table.add_row(seat.name, seat.address, bar, *_cells(seat))
     return table
 

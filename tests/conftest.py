@@ -1,0 +1,68 @@
+"""Machines that end with their test; and in CI nothing may be skipped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from machines import Seat, Server
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start a server over a root; it is ended by SIGTERM when the test is over."""
+    servers: list[Server] = []
+
+    def start(root: Path, *options: str, **more: Any) -> Server:
+        servers.append(Server(tmp_path / f"server{len(servers)}", root, *options, **more))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        if server.process.poll() is None:
+            server.end()
+        assert "Traceback" not in server.log
+
+
+@pytest.fixture
+def served(serve: Callable[..., Server], tmp_path: Path) -> Server:
+    """A server over an empty bare folder."""
+    root = tmp_path / "images"
+    root.mkdir()
+    return serve(root)
+
+
+@pytest.fixture
+def seat(tmp_path: Path) -> Iterator[Callable[..., Seat]]:
+    """Make a seat; its seeder is stopped when the test is over."""
+    seats: list[Seat] = []
+
+    def make(cache: Path | None = None) -> Seat:
+        seats.append(Seat(cache or tmp_path / f"pc{len(seats) + 1}"))
+        return seats[-1]
+
+    yield make
+    for one in seats:
+        one.stop()
+        assert "Traceback" not in one.log
+
+
+def _refuse_skip(report: Any) -> Any:
+    if os.environ.get("CI") and report.skipped and not hasattr(report, "wasxfail"):
+        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"nothing may be skipped in CI: {why}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Any:
+    return _refuse_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Any:
+    return _refuse_skip((yield))
