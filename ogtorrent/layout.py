@@ -168,7 +168,9 @@ class Root:
         for directory, folders, files in os.walk(self.path):
             folders[:] = sorted(name for name in folders if _speakable(name))
             for name in sorted(files):
-                if name.endswith(Sidecar.TORRENT) and _speakable(name):
+                # `x.sum.torrent` is somebody's, but no sidecar of an image.
+                stem = name.removesuffix(Sidecar.TORRENT)
+                if stem != name and _speakable(name) and not stem.endswith(tuple(Sidecar)):
                     yield Path(directory, name)
 
     def _is_file_image(self, path: Path) -> bool:
@@ -182,9 +184,16 @@ class Root:
             return False
         return (
             path.suffix in IMAGE_SUFFIXES
-            or (path / CLONEZILLA_MARK).is_file()
-            or path.with_name(path.name + Sidecar.TORRENT).is_file()
+            or _is_file(path / CLONEZILLA_MARK)
+            or _is_file(path.with_name(path.name + Sidecar.TORRENT))
         )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder that we may not read holds nothing for us
+        return False
 
 
 def _speakable(name: str) -> bool:

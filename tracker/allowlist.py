@@ -181,8 +181,10 @@ class AllowList:
         while True:
             try:
                 await self._rescan_at_changes()
-            except (OSError, RuntimeError) as error:
-                # RuntimeError is how watchfiles reports that inotify has no watch left to give.
+            except* (OSError, RuntimeError) as failures:
+                # RuntimeError is how watchfiles reports that inotify has no watch left to give, or
+                # (in a group) that a name is not UTF-8.
+                error = failures.exceptions[0]
                 log.warning("cannot watch %s, looking now and then instead: %s", self._folder, error)
             await asyncio.sleep(_UNWATCHED_RESCAN / 1000)
             await self._rescan_or_keep()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
+import threading
 import time
 import urllib.parse
 from dataclasses import dataclass
@@ -104,11 +106,13 @@ def _check_state(server: Server, image: ImagePath, answer: dict[str, Any]) -> No
             raise ImageLocked(str(image), "it is being written on the repository")
         case "hashing":
             done, size = answer.get("hashed", 0), answer.get("size", 0)
-            counted = isinstance(done, int) and isinstance(size, int) and size > 0
+            counted = isinstance(done, int) and isinstance(size, int) and 0 <= done <= size > 0
             part = f", {100 * done // size} % done" if counted else ""
             raise ImageLocked(str(image), f"the repository is hashing it{part}")
         case "refused":
-            why = str(answer.get("why"))[:500].removesuffix(".")
+            # What a server says must not move the cursor of the administrator's terminal.
+            why = "".join(letter for letter in str(answer.get("why"))[:500] if letter.isprintable())
+            why = why.removesuffix(".")
             raise UpdateFailed(str(image), f"the repository refuses it: {why}", "Mend it there.")
         case _:
             raise NotARepository(str(server), "it names a state that is none")
@@ -155,25 +159,36 @@ def _is_image(name: str) -> bool:
 def _get(server: Server, path: str, largest: int) -> tuple[int, bytes]:
     deadline = time.monotonic() + ANSWER
     connection = http.client.HTTPConnection(server.address, server.port, timeout=CONNECT)
+    watchdog: threading.Timer | None = None
     try:
+        connection.connect()
+        connection.sock.settimeout(ANSWER)
+        # That timeout begins anew with every byte: a server that drips must not hold a seat for ever.
+        watchdog = threading.Timer(ANSWER, _hang_up, (connection.sock,))
+        watchdog.daemon = True
+        watchdog.start()
         connection.request("GET", path, headers={"Host": str(server)})
-        if connection.sock is not None:
-            connection.sock.settimeout(ANSWER)
         response = connection.getresponse()
-        body = b""
-        # In pieces: a server that sends a byte now and then must not hold a seat for ever.
-        while len(body) <= largest and (chunk := response.read1(65536)):
-            body += chunk
-            if time.monotonic() > deadline:
-                raise TimeoutError
+        body = response.read(largest + 1)
+        if time.monotonic() > deadline:
+            raise TimeoutError
         if len(body) > largest:
             raise NotARepository(str(server), f"its answer to {path} is longer than {largest} bytes")
         return response.status, body
     except TimeoutError as error:
         raise RepositoryUnreachable(str(server), "it took too long to answer") from error
-    except OSError as error:
-        raise RepositoryUnreachable(str(server), error.strerror or str(error)) from error
-    except (http.client.HTTPException, ValueError) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        if time.monotonic() > deadline:
+            raise RepositoryUnreachable(str(server), "it took too long to answer") from error
+        if isinstance(error, OSError) and not isinstance(error, http.client.HTTPException):
+            raise RepositoryUnreachable(str(server), error.strerror or str(error)) from error
         raise NotARepository(str(server), f"it does not speak HTTP ({type(error).__name__})") from error
     finally:
+        if watchdog is not None:
+            watchdog.cancel()
         connection.close()
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it was closed in this instant
+        connection.shutdown(socket.SHUT_RDWR)

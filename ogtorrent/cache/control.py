@@ -22,13 +22,14 @@ from types import TracebackType
 from typing import Any
 
 from ogtorrent.cache import events
-from ogtorrent.cache.fill import Order
 from ogtorrent.cache.options import TorrentOptions
+from ogtorrent.cache.order import Order
 from ogtorrent.errors import CannotJoin, OgtorrentError
 from ogtorrent.layout import Layout, Mirror, cache_root, seeder_home
 from ogtorrent.swarm import metainfo
 
 LARGEST_REQUEST = 32 * 1024 * 1024  # bytes of a line; metainfo comes in it
+PEER_PORT = 6881  # that a seat listens on
 START = 15.0  # seconds that a seeder may take to answer
 
 
@@ -146,8 +147,9 @@ class Seeder:
             if connection is not None:
                 connection.close()
                 return
-            command = [sys.executable, "-m", "ogtorrent", "cache", "seed", "--until-idle"]
-            command += ["--cache", str(self._cache), "--address", self._address]
+            # Not `ogtorrent cache seed`: that reads its command line with a library that takes as long
+            # to load as all the rest, and a room waits for it.
+            command = [sys.executable, "-m", "ogtorrent.cache", str(self._cache), self._address]
             with home.log.open("ab") as log:
                 self._process = subprocess.Popen(
                     command,
@@ -216,7 +218,7 @@ def stop(cache: Path) -> bool:
 
 
 def _with_our_path() -> dict[str, str]:
-    """The environment in which `-m ogtorrent` finds this very package, installed or not."""
+    """The environment in which Python finds this very package, installed or not."""
     here = str(Path(__file__).parents[2])
     rest = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": here + (os.pathsep + rest if rest else "")}

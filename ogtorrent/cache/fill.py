@@ -7,17 +7,15 @@ import errno
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from ogtorrent.cache import events, landing
 from ogtorrent.cache.inventory import cached
-from ogtorrent.cache.options import TorrentOptions
+from ogtorrent.cache.order import Order
 from ogtorrent.cache.plan import Check, Fetch, NoSpace, UpToDate, plan
 from ogtorrent.errors import CacheFull, CannotJoin, CorruptImage, NotWritable, OgtorrentError, UpdateFailed
-from ogtorrent.layout import Root, Sidecar
-from ogtorrent.swarm.metainfo import Metainfo
+from ogtorrent.layout import Sidecar
 from ogtorrent.swarm.session import DiskTrouble, Progress, Session, Start, Torrent
 from ogtorrent.swarm.sidecars import write_sidecars
 
@@ -26,23 +24,6 @@ PATIENCE = 120.0  # seconds without a byte before a fill is given up
 RATE_WINDOW = 5.0  # seconds over which a rate is told
 
 Tell = Callable[[events.Event], None]
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a seat asks its seeder for."""
-
-    cache: Path
-    root: Root
-    metainfo: Metainfo
-    options: TorrentOptions
-    trackers: Sequence[str]
-    repository: str  # its address: whose bytes are not another seat's
-    verify: bool
-
-    @property
-    def place(self) -> Path:
-        return self.root.image(self.metainfo.image)
 
 
 class Fill:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -27,7 +28,8 @@ def find(named: Path | None) -> Path:
     except OSError as error:
         raise NotWritable(cache, error.strerror or str(error)) from error
     if not os.access(cache, os.W_OK):
-        raise NotWritable(cache, "permission denied")
+        read_only = os.statvfs(cache).f_flag & os.ST_RDONLY
+        raise NotWritable(cache, os.strerror(errno.EROFS if read_only else errno.EACCES))
     return cache
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -13,9 +14,10 @@ from pathlib import Path
 
 from ogtorrent.cache import control, events
 from ogtorrent.cache.control import Home, Stop
-from ogtorrent.cache.fill import Fill, Order, Tell
+from ogtorrent.cache.fill import Fill, Tell
 from ogtorrent.cache.inventory import inventory
 from ogtorrent.cache.options import Mode
+from ogtorrent.cache.order import Order
 from ogtorrent.errors import ImageLocked, OgtorrentError
 from ogtorrent.swarm import policy
 from ogtorrent.swarm.session import Session, Start, Torrent
@@ -42,6 +44,22 @@ class Seeding:
     torrent: Torrent
     session: Session
     until: float  # monotonic seconds; infinity for a service
+
+
+def run(cache: Path, address: str, port: int, stays: bool) -> bool:
+    """Be the seeder of a cache; False at once where one runs already. Raises CannotJoin."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S", stream=sys.stderr
+    )
+    with Home(cache) as home:
+        if home.claim() is None:
+            return False
+
+        async def seed() -> None:
+            await Seeder(cache, address, port, stays).run(home)
+
+        asyncio.run(seed())
+    return True
 
 
 class Seeder:

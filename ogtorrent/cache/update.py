@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ogtorrent.cache import catalogue, events, partition
 from ogtorrent.cache.control import Seeder
-from ogtorrent.cache.fill import Order
 from ogtorrent.cache.options import TorrentOptions
+from ogtorrent.cache.order import Order
 from ogtorrent.layout import ImagePath, cache_root
 
 

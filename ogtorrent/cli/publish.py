@@ -18,7 +18,7 @@ from ogtorrent.repository.writers import survive_lease_breaks
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=click.Path(readable=False, path_type=Path))
 @click.option(
     "--root",
     type=click.Path(path_type=Path),

@@ -25,7 +25,7 @@ PLAIN_EVERY = 3.0  # seconds between lines where there is no terminal
 @click.option(
     "--cache",
     "directory",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="The cache; the partition labelled CACHE by default.",
 )
 @click.option(

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 from watchfiles import Change, awatch
 
+log = logging.getLogger(__name__)
+
 # Milliseconds that changes are gathered: a writer at work causes hundreds a second.
 GATHER = 200
 # A network file system tells nobody of what another machine does to it.
 ANYWAY = 15.0
+# Seconds until a watch that failed is tried again.
+AGAIN = 1.0
 
 
 class Changes:
@@ -60,6 +66,21 @@ class Changes:
         return changed
 
     async def _watch(self) -> None:
+        told = ""
+        while not self._stop.is_set():
+            try:
+                await self._watch_while_it_lasts()
+            except* RuntimeError as failures:
+                # A name that is not UTF-8, which watchfiles cannot tell; or no inotify watch is left.
+                why = str(failures.exceptions[0])
+                if why != told:
+                    log.warning("cannot watch %s, looking now and then: %s", self._path, why)
+                told = why
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), AGAIN)
+                self._changed.set()  # read only after the new watch has begun: nothing is missed
+
+    async def _watch_while_it_lasts(self) -> None:
         async for _ in awatch(
             self._path,
             watch_filter=self._matters,
@@ -67,5 +88,6 @@ class Changes:
             step=GATHER // 4,
             stop_event=self._stop,
             recursive=True,
+            ignore_permission_denied=True,  # one folder that we may not read is no reason to stop
         ):
             self._changed.set()

@@ -251,7 +251,8 @@ def _stamp(value: Any, files: tuple[File, ...]) -> tuple[ImagePath, bool, Stamp 
     elif len(files) != 1 or files[0].path != image.parts:
         raise _Refused(f"its files are not the image {str(image)!r}")
     words = _text(fields.get(b"mtimes"), "ogtorrent.mtimes").split()
-    if len(words) != len(files) or not all(word.isascii() and word.lstrip("-").isdigit() for word in words):
+    numbers = all(word.isascii() and word.removeprefix("-").isdigit() for word in words)
+    if len(words) != len(files) or not numbers:
         raise _Refused("its modification times do not fit its files")
     mtimes = tuple(int(word) for word in words if len(word) < 20)
     if len(mtimes) != len(files) or not all(-(2**63) <= mtime < 2**63 for mtime in mtimes):

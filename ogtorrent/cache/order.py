@@ -1,0 +1,28 @@
+"""What a command asks the seeder of its cache for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ogtorrent.cache.options import TorrentOptions
+from ogtorrent.layout import Root
+from ogtorrent.swarm.metainfo import Metainfo
+
+
+@dataclass(frozen=True)
+class Order:
+    """An image to bring into the cache, and how long to seed it."""
+
+    cache: Path
+    root: Root
+    metainfo: Metainfo
+    options: TorrentOptions
+    trackers: Sequence[str]
+    repository: str  # its address: whose bytes are not another seat's
+    verify: bool
+
+    @property
+    def place(self) -> Path:
+        return self.root.image(self.metainfo.image)
