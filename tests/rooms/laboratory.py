@@ -6,6 +6,7 @@ judged from outside: by exit codes, by what stands on disk, by `--json` and by t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
@@ -33,8 +34,8 @@ Event = dict[str, Any]
 
 
 def skip_without_room(**packages: str) -> None:
-    """Skip the test where no room can be made, or a program is missing; the names are of Debian's packages."""
-    reason = why_no_room()
+    """Skip the test where no room can be made, or a program (its Debian package) is missing."""
+    reason = _why_no_room()
     missing = sorted({package for program, package in packages.items() if which(program) is None})
     if reason is None and missing:
         reason = f"programs are missing: apt-get install {' '.join(missing)}"
@@ -42,11 +43,16 @@ def skip_without_room(**packages: str) -> None:
         pytest.skip(reason)
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
-    """Wait for a condition; fail, naming it, when it is not so in time."""
+_why_no_room = functools.cache(why_no_room)
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = 60, log: Path | None = None) -> None:
+    """Wait for a condition; fail, naming it and quoting the log, when it is not so in time."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"{what}: not so after {seconds:.0f} s"
+        if time.monotonic() > deadline:
+            said = log.read_text(errors="replace")[-2000:] if log is not None else ""
+            pytest.fail(f"{what}: not so after {seconds:.0f} s. {said}")
         time.sleep(0.05)
 
 
@@ -115,13 +121,12 @@ class Repository:
         answer: Event = json.loads(self.get(f"/catalogue/{image}"))
         return answer
 
-    def seats(self, info_hash: str) -> list[Event]:
-        """The clients that the status page shows in an image's swarm."""
+    def clients(self, info_hash: str) -> dict[str, str]:
+        """Whom the status page shows in an image's swarm: address, and `leeching` or `seeding`."""
         for swarm in json.loads(self.get("/api/v1/swarms"))["swarms"]:
             if swarm["info_hash"] == info_hash:
-                seats: list[Event] = swarm["seats"]
-                return seats
-        return []
+                return {seat["address"]: seat["status"] for seat in swarm["seats"]}
+        return {}
 
     def get(self, path: str, by: Host | None = None) -> str:
         """The server's answer to a host, as text; bytes that are none are escaped."""
@@ -180,8 +185,13 @@ class Seat:
         return self.cache / "images" / image
 
     def seeder(self) -> int:
-        """The process of this cache's seeder."""
-        (pid,) = _processes_with([b"cache", b"seed", os.fsencode(str(self.cache))])
+        """The process of this cache's seeder: whoever holds the lock."""
+        assert self.cache is not None
+        lock = (self.cache / ".ogtorrent" / "seeder.lock").stat()
+        held = f"{os.major(lock.st_dev):02x}:{os.minor(lock.st_dev):02x}:{lock.st_ino}"
+        # proc(5): number, FLOCK, ADVISORY, WRITE, process, device and inode, ...
+        locks = map(str.split, Path("/proc/locks").read_text().splitlines())
+        (pid,) = [int(fields[4]) for fields in locks if fields[1] == "FLOCK" and fields[5] == held]
         return pid
 
 
@@ -202,14 +212,14 @@ class Update:
         assert self.process.poll() is None, f"it ended before: {self.said.read_text()}{self.log.read_text()}"
         return any(event["done"] >= part * event["size"] for event in self.events("progress"))
 
-    def succeeds(self, seconds: float = 120) -> Event:
+    def succeeds(self, seconds: float = 180) -> Event:
         """Wait for its end, which is to be good; its last event."""
         code = self.process.wait(seconds)
         assert code == 0, f"exit {code}: {self.log.read_text()}"
         (done,) = self.events("done")
         return done
 
-    def fails(self, code: int, seconds: float = 120) -> str:
+    def fails(self, code: int, seconds: float = 180) -> str:
         """Wait for its end with this exit code and no traceback; what it told the user."""
         told = self.process.wait(seconds), self.log.read_text()
         assert told[0] == code, f"exit {told[0]} instead of {code}: {told[1]}"
@@ -218,13 +228,3 @@ class Update:
         (failed,) = self.events("failed")
         assert (failed["exit_code"], f"ogtorrent: {failed['message']}\n") == told
         return told[1]
-
-
-def _processes_with(words: Sequence[bytes]) -> Iterator[int]:
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            said = (process / "cmdline").read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if all(word in said for word in words):
-            yield int(process.name)

@@ -1,0 +1,91 @@
+"""Real disks: loop devices, file systems on them, and the one partition labelled CACHE."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from shutil import which
+
+import pytest
+
+from .laboratory import MEBIBYTE
+
+LABEL = "CACHE"
+_LOCK = Path("/run/ogtorrent-tests.CACHE.lock")
+
+
+def skip_without_disks() -> None:
+    """Skip the test where no loop device can be had, or the machine has a CACHE of its own."""
+    reason = _why_no_disks()
+    if reason is not None:
+        pytest.skip(reason)
+
+
+@functools.cache
+def _why_no_disks() -> str | None:
+    if os.geteuid() != 0:
+        return "a loop device needs root"
+    for program, package in {"losetup": "mount", "blkid": "util-linux", "mkfs.ext4": "e2fsprogs"}.items():
+        if which(program) is None:
+            return f"{program} is missing: apt-get install {package}"
+    refused = subprocess.run(["losetup", "--find"], capture_output=True, text=True, check=False)
+    if refused.returncode:
+        return f"this kernel has no loop device: {refused.stderr.strip()}"
+    return None
+
+
+@contextmanager
+def loop_device(backing: Path, mebibytes: int) -> Iterator[Path]:
+    """A block device of that size, all zeros, in a file that is made for it."""
+    with backing.open("xb") as file:
+        file.truncate(mebibytes * MEBIBYTE)
+    device = _run("losetup", "--find", "--show", str(backing)).strip()
+    try:
+        yield Path(device)
+    finally:
+        _run("losetup", "--detach", device)
+        backing.unlink()
+
+
+@contextmanager
+def mounted(device: Path, at: Path, *options: str) -> Iterator[Path]:
+    """A device mounted on a directory; unmounted also where the test has failed."""
+    at.mkdir(parents=True, exist_ok=True)
+    _run("mount", *options, str(device), str(at))
+    try:
+        yield at
+    finally:
+        try:
+            _run("umount", str(at))
+        except AssertionError:
+            _run("umount", "--lazy", str(at))  # somebody holds it; it goes with him, and the device too
+            raise
+
+
+@contextmanager
+def cache_device(folder: Path, mebibytes: int) -> Iterator[Path]:
+    """The one device on this machine whose file system is labelled CACHE; it is not mounted."""
+    with ExitStack() as stack:
+        # The label is the machine's, so two runs of these tests take turns.
+        lock = stack.enter_context(_LOCK.open("wb"))
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        look = ["blkid", "-c", "/dev/null", "-L", LABEL]
+        theirs = subprocess.run(look, capture_output=True, text=True, check=False)
+        if theirs.returncode == 0:
+            pytest.skip(f"this machine has a partition labelled {LABEL}: {theirs.stdout.strip()}")
+        device = stack.enter_context(loop_device(folder / "cache.disk", mebibytes))
+        _run("mkfs.ext4", "-q", "-L", LABEL, str(device))
+        # Else blkid's own cache would tell for two minutes of a device that is gone.
+        stack.callback(_run, "wipefs", "--quiet", "--all", str(device))
+        yield device
+
+
+def _run(*argv: str) -> str:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(argv)}: {done.stderr.strip()}"
+    return done.stdout
