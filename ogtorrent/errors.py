@@ -94,7 +94,14 @@ class NotWritable(OgtorrentError):
 
     def __init__(self, path: Path, why: str) -> None:
         self.path = path
+        self.code = 0  # the errno, where there is one
         super().__init__(f"{path} cannot be written: {why}. Check owner, mode and mount options.")
+
+    @classmethod
+    def of(cls, path: Path, error: OSError) -> NotWritable:
+        refusal = cls(path, error.strerror or str(error))
+        refusal.code = error.errno or 0
+        return refusal
 
 
 class NoCache(OgtorrentError):

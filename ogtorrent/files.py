@@ -20,7 +20,7 @@ def write_whole(path: Path, content: bytes) -> None:
         sync_directory(path.parent)
     except OSError as error:
         aside.unlink(missing_ok=True)
-        raise NotWritable(path, error.strerror or str(error)) from error
+        raise NotWritable.of(path, error) from error
 
 
 def sync_directory(path: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from machines import Seat, Server
 
+from ogtorrent.cli import main
+
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
@@ -23,8 +25,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     yield start
     for server in servers:
         if server.process.poll() is None:
-            server.end()
-        assert "Traceback" not in server.log
+            assert server.end() == 0, server.log
+        assert "Traceback" not in server.log and "unforeseen" not in server.log
 
 
 @pytest.fixture
@@ -48,6 +50,20 @@ def seat(tmp_path: Path) -> Iterator[Callable[..., Seat]]:
     for one in seats:
         one.stop()
         assert "Traceback" not in one.log
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run a command in this process; exit code, standard output, standard error."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as ended:
+            return int(ended.code or 0), *capsys.readouterr()
+        return 0, *capsys.readouterr()
+
+    return run
 
 
 def _refuse_skip(report: Any) -> Any:

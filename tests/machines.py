@@ -12,16 +12,20 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, quote_from_bytes
 
-from ogtorrent.cache import events
+from ogtorrent.cache import control, events
+from ogtorrent.layout import recognise
+from ogtorrent.repository.publish import publish
 from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import Metainfo
 
@@ -30,17 +34,29 @@ DEADLINE = 30.0  # seconds; generous, for a machine that has other things to do
 NETWORK = f"127.{random.SystemRandom().randrange(32, 250)}.{random.SystemRandom().randrange(256)}"
 _numbers = itertools.count(2)
 
-# The real server behind a slow line, so that a download can be met in its middle.
 BEHIND_A_SLOW_LINE = """
 import sys
 from ogtorrent.cli import main
 from ogtorrent.swarm import policy
-of_the_repository = policy.repository
-policy.repository = lambda *given: {**of_the_repository(*given), "upload_rate_limit": %d}
-main(sys.argv[1:])
+role, line = sys.argv[1], int(sys.argv[2])
+fast = getattr(policy, role)
+setattr(policy, role, lambda *given: {**fast(*given), "upload_rate_limit": line})
+main(sys.argv[3:])
 """
+# Root without its right to read and write everything: a user whom a file's mode can keep out.
+AS_A_USER = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--inh-caps", "-all"]
 
 T = TypeVar("T")
+
+
+def program(role: str, line: int | None) -> list[str]:
+    """The program; with `line` the sessions of that role give at most so many bytes a second.
+
+    So a download can be met in its middle.
+    """
+    if line is None:
+        return [sys.executable, "-m", "ogtorrent"]
+    return [sys.executable, "-c", BEHIND_A_SLOW_LINE, role, str(line)]
 
 
 def until(condition: Callable[[], T], seconds: float = DEADLINE) -> T:
@@ -60,8 +76,12 @@ def ogtorrent(*arguments: str | Path, **options: Any) -> subprocess.CompletedPro
     """Run a command to its end."""
     return subprocess.run(
         [sys.executable, "-m", "ogtorrent", *map(str, arguments)],
-        env=environment(), capture_output=True, text=True, timeout=2 * DEADLINE, **options,
-    )  # fmt: skip
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=2 * DEADLINE,
+        **options,
+    )
 
 
 class Server:
@@ -71,13 +91,16 @@ class Server:
         home.mkdir(parents=True, exist_ok=True)
         self.root = root
         self._out, self._log = home / "stdout", home / "log"
-        program = ["-m", "ogtorrent"] if line is None else ["-c", BEHIND_A_SLOW_LINE % line]
         given = ["--listen", "127.0.0.1:0", "--peer-port", "0", *options]
         with self._out.open("wb") as out, self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *program, "serve", str(root), *given],
-                stdout=out, stderr=log, env=environment(), start_new_session=True, **more,
-            )  # fmt: skip
+                [*program("repository", line), "serve", str(root), *given],
+                stdout=out,
+                stderr=log,
+                env=environment(),
+                start_new_session=True,
+                **more,
+            )
         try:
             announced = until(self._announced)
         except AssertionError:
@@ -103,6 +126,8 @@ class Server:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()
+        except OSError as error:
+            raise AssertionError(f"the server does not answer: {error}\n{self.log}") from None
 
     def entry(self, image: str) -> dict[str, Any]:
         """What the catalogue says of one image."""
@@ -179,6 +204,9 @@ class Running:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         self._events: list[events.Event] = []
+        self._deadline = threading.Timer(2 * DEADLINE, process.kill)  # then its output ends, with -9
+        self._deadline.daemon = True
+        self._deadline.start()
 
     def until_bytes_come(self) -> events.Progress:
         """Read on until some of the image is there, and not all."""
@@ -189,7 +217,9 @@ class Running:
         raise AssertionError(f"no byte came: {self.end()}")
 
     def end(self) -> Update:
-        self._events += self._read()
+        for _ in self._read():
+            pass
+        self._deadline.cancel()
         assert self.process.stderr is not None
         said = self.process.stderr.read()
         return Update(self._events, self.process.wait(DEADLINE), said)
@@ -215,9 +245,14 @@ class Seat:
         command += ["--cache", str(self.cache), "--address", self.address, *options]
         return Running(
             subprocess.Popen(
-                command, env=environment(), text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, **more,
-            )  # fmt: skip
+                command,
+                env=environment(),
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                **more,
+            )
         )
 
     def update(self, server: str, image: str, *options: str, **more: Any) -> Update:
@@ -228,6 +263,26 @@ class Seat:
             if running.process.poll() is None:
                 running.process.kill()
                 running.process.wait()
+
+    @contextmanager
+    def seeding(self, line: int | None = None) -> Iterator[subprocess.Popen[str]]:
+        """`cache seed`, ended by SIGTERM; `line` limits what it gives, in bytes a second."""
+        command = [*program("seat", line), "cache", "seed", "--cache", str(self.cache), "--port", "0"]
+        process = subprocess.Popen(
+            [*command, "--address", self.address],
+            env=environment(),
+            text=True,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            yield process
+            process.terminate()
+            assert process.wait(DEADLINE) == 0
+            assert process.stderr is not None and "Traceback" not in process.stderr.read()
+        finally:
+            process.kill()
+            process.wait()
 
     @property
     def log(self) -> str:
@@ -247,7 +302,9 @@ class Seat:
         return None
 
     def stop(self) -> None:
-        ogtorrent("cache", "stop", "--cache", self.cache)
+        """`cache stop`."""
+        if (self.cache / ".ogtorrent").is_dir():
+            control.stop(self.cache)
         left = self.seeder()
         if left is not None:  # a test that failed may leave one that does not listen
             os.kill(left, signal.SIGKILL)
@@ -259,4 +316,12 @@ def image(place: Path, size: int, seed: int = 0) -> Path:
     aside = place.with_name(f".{place.name}.new")
     aside.write_bytes(random.Random(f"{seed} {size}").randbytes(size))
     aside.rename(place)
+    return place
+
+
+def published(place: Path, root: Path, size: int, seed: int = 0) -> Path:
+    """An image that a server over `root` finds ready when it starts."""
+    image(place, size, seed)
+    found = recognise(root)
+    publish(found, found.locate(place), ("http://127.0.0.1:1/announce",), lambda done: None)
     return place

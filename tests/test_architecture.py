@@ -56,7 +56,9 @@ def test_imports_go_one_way() -> None:
     upwards = [
         f"{module} imports {name}"
         for module, name in every_import("ogtorrent")
-        if name.startswith("ogtorrent.") and room(name) and room(name) not in {room(module), *BELOW[room(module)]}
+        if name.startswith("ogtorrent.")
+        and room(name)
+        and room(name) not in {room(module), *BELOW[room(module)]}
     ]
     assert upwards == []
 
@@ -97,9 +99,7 @@ def test_the_tracker_knows_nothing_of_ogtorrent_nor_libtorrent() -> None:
 
 def test_ogtorrent_meets_the_tracker_only_at_its_application() -> None:
     doors = {
-        (room(module), name)
-        for module, name in every_import("ogtorrent")
-        if name.split(".")[0] == "tracker"
+        (room(module), name) for module, name in every_import("ogtorrent") if name.split(".")[0] == "tracker"
     }
     assert doors == {("repository", "tracker.server")}
 

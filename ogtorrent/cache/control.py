@@ -64,6 +64,8 @@ def encode(request: Request) -> bytes:
 def decode(line: bytes, cache: Path) -> Request:
     """Raises ValueError, KeyError or OgtorrentError where the line is no request."""
     fields = json.loads(line)
+    if not isinstance(fields, dict):
+        raise ValueError("a request is an object")
     if fields["do"] == "stop":
         return Stop()
     mirror = Mirror(Layout(fields["layout"]), fields["name"], fields["package"])

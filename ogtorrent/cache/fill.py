@@ -16,7 +16,7 @@ from ogtorrent.cache.order import Order
 from ogtorrent.cache.plan import Check, Fetch, NoSpace, UpToDate, plan
 from ogtorrent.errors import CacheFull, CannotJoin, CorruptImage, NotWritable, OgtorrentError, UpdateFailed
 from ogtorrent.layout import Sidecar
-from ogtorrent.swarm.session import DiskTrouble, Progress, Session, Start, Torrent
+from ogtorrent.swarm.session import DiskTrouble, Progress, Session, Start, Torrent, places
 from ogtorrent.swarm.sidecars import write_sidecars
 
 TICK = 0.5  # seconds between progress events
@@ -37,6 +37,7 @@ class Fill:
         self._torrent = seeded
         self._tell = tell
         self._started = time.monotonic()
+        self._had = 0  # verified bytes before the first one was fetched
         self._fetched = self._from_repository = 0
 
     async def run(self) -> Torrent:
@@ -44,8 +45,12 @@ class Fill:
         order = self.order
         self._tell(events.Started(str(order.metainfo.image), str(order.place), order.metainfo.size))
         try:
-            self._check_inside()
+            await asyncio.to_thread(self._check_inside)
             torrent = await self._brought()
+            await asyncio.to_thread(landing.tidy, order.root, order.metainfo)
+        except (DiskTrouble, NotWritable, OSError) as trouble:
+            self._drop()
+            raise self._in_our_words(trouble) from trouble
         except BaseException:
             self._drop()
             raise
@@ -84,10 +89,15 @@ class Fill:
     async def _plan(self, checked: bool) -> UpToDate | Check | Fetch | NoSpace:
         order = self.order
         found = await asyncio.to_thread(cached, order.root, order.metainfo.image)
-        room = os.statvfs(order.cache)
+        free, total = self._room()
+        return plan(order.metainfo, found, free, total, order.verify, checked)
+
+    def _room(self) -> tuple[int, int]:
+        """Free bytes of the cache, and all."""
+        room = os.statvfs(self.order.cache)
         # The blocks that a file system keeps for root are root's to fill.
-        free = (room.f_bfree if os.geteuid() == 0 else room.f_bavail) * room.f_frsize
-        return plan(order.metainfo, found, free, room.f_blocks * room.f_frsize, order.verify, checked)
+        free = room.f_bfree if os.geteuid() == 0 else room.f_bavail
+        return free * room.f_frsize, room.f_blocks * room.f_frsize
 
     async def _checked_in_place(self, mend: bool) -> bool:
         """Read what stands under the final name; True where it is the image, or is now."""
@@ -114,8 +124,6 @@ class Fill:
             while not (await asyncio.wait((checking,), timeout=TICK))[0]:
                 self._tell(events.Checking(torrent.progress().done, torrent.metainfo.size))
             return checking.result()
-        except DiskTrouble as trouble:
-            raise self._in_our_words(trouble) from trouble
         finally:
             checking.cancel()
 
@@ -125,34 +133,26 @@ class Fill:
         self._drop()  # the version before: nobody asks for it any more
         self._torrent = self._add(partial, Start.FILL)
         await self._wait_until_whole(self._torrent)
-        try:
-            await landing.land(root, self._torrent)
-        except DiskTrouble as trouble:
-            raise self._in_our_words(trouble) from trouble
+        await landing.land(root, self._torrent)
         await asyncio.to_thread(write_sidecars, root, wanted)
         return self._torrent
 
     async def _wait_until_whole(self, torrent: Torrent) -> None:
+        await self._wait_until_checked(torrent)
+        self._had = torrent.progress().done
         samples: deque[tuple[float, int]] = deque()
         last_gain = time.monotonic()
-        try:
-            while not await torrent.whole(TICK):
-                progress = torrent.progress()
-                now = time.monotonic()
-                if progress.checking:
-                    self._tell(events.Checking(progress.done, progress.size))
-                    last_gain = now
-                    continue
-                if samples and progress.done > samples[-1][1]:
-                    last_gain = now
-                samples.append((now, progress.done))
-                while now - samples[0][0] > RATE_WINDOW:
-                    samples.popleft()
-                self._tell(self._told(progress, samples, torrent.tracker_trouble))
-                if now - last_gain > PATIENCE:
-                    raise self._nobody(torrent, progress)
-        except DiskTrouble as trouble:
-            raise self._in_our_words(trouble) from trouble
+        while not await torrent.whole(TICK):
+            progress = torrent.progress()
+            now = time.monotonic()
+            if samples and progress.done > samples[-1][1]:
+                last_gain = now
+            samples.append((now, progress.done))
+            while now - samples[0][0] > RATE_WINDOW:
+                samples.popleft()
+            self._tell(self._told(progress, samples, torrent.tracker_trouble))
+            if now - last_gain > PATIENCE:
+                raise self._nobody(torrent, progress)
         self._account(torrent.progress())
 
     def _told(self, progress: Progress, samples: deque[tuple[float, int]], tracker: str) -> events.Progress:
@@ -173,7 +173,9 @@ class Fill:
         )
 
     def _account(self, progress: Progress) -> None:
-        self._fetched = sum(progress.given.values())
+        # A peer that leaves takes along what it gave since the last look, a foreign seed even all: it
+        # leaves whoever is whole.
+        self._fetched = max(sum(progress.given.values()), progress.done - self._had)
         self._from_repository = progress.given.get(self.order.repository, 0)
 
     def _nobody(self, torrent: Torrent, progress: Progress) -> OgtorrentError:
@@ -185,29 +187,33 @@ class Fill:
             "and the next run goes on from there.",
         )
 
-    def _in_our_words(self, trouble: DiskTrouble) -> OgtorrentError:
+    def _in_our_words(self, trouble: DiskTrouble | NotWritable | OSError) -> OgtorrentError:
         image = str(self.order.metainfo.image)
+        if isinstance(trouble, OSError):
+            trouble = NotWritable.of(Path(trouble.filename or self.order.place), trouble)
         what = str(trouble).removesuffix(".")
         match trouble.code:
             case errno.ENOSPC | errno.EDQUOT:
-                room = os.statvfs(self.order.cache)
                 missing = (
                     self.order.metainfo.size - cached(self.order.root, self.order.metainfo.image).partial
                 )
-                return CacheFull(image, missing, room.f_bavail * room.f_frsize)
-            case errno.EROFS | errno.EACCES | errno.EPERM:
-                return NotWritable(Path(trouble.path), what)
+                return CacheFull(image, max(0, missing), self._room()[0])
             case errno.EIO:
                 return CorruptImage(image, what, "The cache's disk has errors; check it.")
+            case _ if isinstance(trouble, NotWritable):
+                return trouble
+            case errno.EROFS | errno.EACCES | errno.EPERM:
+                return NotWritable(Path(trouble.path), what)
             case _:
                 return UpdateFailed(image, what, "Check the cache's disk; the next run goes on from there.")
 
     def _check_inside(self) -> None:
-        """A link in the cache must not lead a download out of it."""
+        """A link in the cache must not lead a download, or what is mended in place, out of it."""
         order = self.order
         inside = order.cache.resolve()
-        if not order.place.parent.resolve().is_relative_to(inside):
-            raise NotWritable(order.place.parent, f"a link in it leads out of the cache {inside}")
+        for path in (order.place.parent, *map(Path, places(order.metainfo, order.place))):
+            if not path.resolve().is_relative_to(inside):
+                raise NotWritable(path, f"a link leads out of the cache {inside}")
 
     def _add(self, place: Path, start: Start) -> Torrent:
         return self._session.add(self.order.metainfo, place, self.order.trackers, start)

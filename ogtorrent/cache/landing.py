@@ -12,7 +12,6 @@ import os
 import shutil
 from pathlib import Path
 
-from ogtorrent.errors import NotWritable
 from ogtorrent.files import sync_directory
 from ogtorrent.layout import Root
 from ogtorrent.swarm.metainfo import Metainfo
@@ -22,56 +21,62 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # <fcntl.h>, <linux/fs.h>
 
 
 def prepare(root: Root, wanted: Metainfo) -> Path:
-    """The path to download to, cleared of what is not of this image. Raises NotWritable."""
-    partial, final = root.partial(wanted.image), root.image(wanted.image)
-    try:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        if partial.is_symlink() or (partial.exists() and partial.is_dir() is not wanted.is_directory):
-            _remove(partial)
-        if not wanted.is_directory:
-            if partial.exists() and final.exists() and partial.samefile(final):
-                partial.unlink()  # a landing was cut between its steps; the image stands
-        elif partial.exists():
-            _remove_strangers(partial, {Path(path) for path in places(wanted, partial)})
-        for path, file in zip(places(wanted, partial), wanted.files, strict=True):
-            if Path(path).is_file() and Path(path).stat().st_size > file.length:
-                os.truncate(path, file.length)
-    except OSError as error:
-        raise NotWritable(partial, error.strerror or str(error)) from error
+    """The path to download to, cleared of what is not of this image. Raises OSError."""
+    partial = root.partial(wanted.image)
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    if partial.is_symlink() or (partial.exists() and partial.is_dir() is not wanted.is_directory):
+        _remove(partial)
+    if partial.is_dir():
+        _remove_strangers(partial, {Path(path) for path in places(wanted, partial)})
+    for path, file in zip(places(wanted, partial), wanted.files, strict=True):
+        if Path(path).is_file() and Path(path).stat().st_size > file.length:
+            os.truncate(path, file.length)
     return partial
 
 
 async def land(root: Root, torrent: Torrent) -> None:
-    """Make the download durable, give it its times and its final name. Raises NotWritable, DiskTrouble."""
+    """Make the download durable, give it its times and its final name. Raises OSError, DiskTrouble."""
     wanted = torrent.metainfo
     partial, final = root.partial(wanted.image), root.image(wanted.image)
     await torrent.flushed()
+    await asyncio.to_thread(make_durable, wanted, partial)
+    # Its files have second names for the time of the move, so that whoever asks this seat for a
+    # piece finds it, and libtorrent's own moves (rename(2) between two names of one file) do nothing.
+    if await asyncio.to_thread(_link, wanted, partial, _alias(partial)):
+        await torrent.rename(_alias(partial))
+    if final.is_dir() or (wanted.is_directory and final.exists()):
+        _exchange(partial, final)
+    else:
+        partial.replace(final)
+    sync_directory(final.parent)
+    await torrent.rename(final)
+
+
+def tidy(root: Root, wanted: Metainfo) -> None:
+    """Once the image stands, take away the old one, second names, an earlier download. Raises OSError."""
+    partial = root.partial(wanted.image)
+    for path in (partial, _alias(partial)):
+        if os.path.lexists(path):
+            _remove(path)
+
+
+def _alias(partial: Path) -> Path:
+    return partial.with_name(partial.name + ".landing")
+
+
+def _link(wanted: Metainfo, partial: Path, alias: Path) -> bool:
+    """Give every file of the download its second name; False where the file system has none to give."""
+    if os.path.lexists(alias):  # a landing that was cut
+        _remove(alias)
     try:
-        await asyncio.to_thread(make_durable, wanted, partial)
-        if not wanted.is_directory and not final.is_dir():
-            # Two names of one file for a moment, so that whoever asks this seat for a piece finds
-            # it under either, and libtorrent's move (rename(2) between the two) does nothing.
-            aside = partial.with_name(partial.name + ".landing")
-            aside.unlink(missing_ok=True)
-            os.link(partial, aside)
-            aside.replace(final)
-            sync_directory(final.parent)
-            await torrent.rename(final)
-            partial.unlink()
-        else:
-            # Directories have no second name: nobody may ask during the exchange.
-            torrent.pause()
-            if final.exists():
-                _exchange(partial, final)
-            else:
-                partial.rename(final)
-            sync_directory(final.parent)
-            if partial.exists():
-                _remove(partial)  # the old image, after the new one stands
-            await torrent.rename(final)
-            torrent.resume()
+        for path, second in zip(places(wanted, partial), places(wanted, alias), strict=True):
+            Path(second).parent.mkdir(parents=True, exist_ok=True)
+            os.link(path, second)
     except OSError as error:
-        raise NotWritable(final, error.strerror or str(error)) from error
+        if error.errno in (errno.EPERM, errno.EOPNOTSUPP):
+            return False
+        raise
+    return True
 
 
 def make_durable(wanted: Metainfo, image: Path) -> None:
@@ -108,8 +113,9 @@ def _exchange(one: Path, other: Path) -> None:
 def _remove_strangers(top: Path, wanted: set[Path]) -> None:
     for directory, folders, names in os.walk(top):
         for name in names:
-            if Path(directory, name) not in wanted:
-                Path(directory, name).unlink()
+            path = Path(directory, name)
+            if path not in wanted or path.is_symlink():
+                path.unlink()
         for name in folders:
             if Path(directory, name).is_symlink():
                 Path(directory, name).unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def find(named: Path | None) -> Path:
     try:
         home.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise NotWritable(cache, error.strerror or str(error)) from error
+        raise NotWritable.of(cache, error) from error
     if not os.access(cache, os.W_OK):
         read_only = os.statvfs(cache).f_flag & os.ST_RDONLY
         raise NotWritable(cache, os.strerror(errno.EROFS if read_only else errno.EACCES))
@@ -42,10 +43,11 @@ def _mounted() -> Path:
         )
     number = device.stat().st_rdev
     wanted = f"{os.major(number)}:{os.minor(number)}"
-    for line in MOUNTS.read_text().splitlines():
+    for line in os.fsdecode(MOUNTS.read_bytes()).splitlines():
         fields = line.split()  # proc(5): mount id, parent, major:minor, root, mount point, ...
         if fields[2] == wanted and fields[3] == "/":
-            return Path(fields[4].encode().decode("unicode_escape"))
+            # A space in the name is `\040`; everything else stands as it is.
+            return Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4]))
     raise NoCache(
         f"the partition {device} has the label {LABEL} but is not mounted",
         f"Mount it: mkdir -p /mnt/{device.name} && mount {device} /mnt/{device.name}.",

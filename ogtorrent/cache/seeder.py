@@ -133,6 +133,8 @@ class Seeder:
                 await _send(writer, events.Failed(str(error), code))
         finally:
             self._connections -= 1
+            # The first call has come; from now on it is work that keeps the process.
+            self._busy_until = time.monotonic() + IDLE
             writer.close()
 
     async def _answer(self, line: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

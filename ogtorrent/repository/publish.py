@@ -133,7 +133,7 @@ def withdraw(root: Root, image: ImagePath) -> None:
     except (FileNotFoundError, HostileMetainfo):
         return
     except OSError as error:
-        raise NotWritable(torrent, error.strerror or str(error)) from error
+        raise NotWritable.of(torrent, error) from error
 
 
 def image_at(path: Path, root: Root) -> ImagePath:

@@ -118,12 +118,6 @@ class Torrent:
         self._handle.unset_flags(lt.torrent_flags.stop_when_ready)
         self._handle.resume()
 
-    def pause(self) -> None:
-        self._handle.pause()
-
-    def resume(self) -> None:
-        self._handle.resume()
-
     def connect(self, address: str, port: int) -> None:
         """Meet a peer without waiting for the tracker."""
         self._handle.connect_peer((address, port))

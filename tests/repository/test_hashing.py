@@ -34,14 +34,39 @@ def written(folder: Path, sizes: list[int]) -> list[Path]:
     return files
 
 
-@pytest.mark.parametrize("size", [1, PIECE - 1, PIECE, PIECE + 1, TAIL - 1, TAIL, TAIL + 1, CHUNK - 1, CHUNK, CHUNK + 1,
-                                  CHUNK + TAIL - 1, CHUNK + TAIL + 1, 4 * CHUNK + 5])  # fmt: skip
+@pytest.mark.parametrize(
+    "size",
+    [
+        1,
+        PIECE - 1,
+        PIECE,
+        PIECE + 1,
+        TAIL - 1,
+        TAIL,
+        TAIL + 1,
+        CHUNK - 1,
+        CHUNK,
+        CHUNK + 1,
+        CHUNK + TAIL - 1,
+        CHUNK + TAIL + 1,
+        4 * CHUNK + 5,
+    ],
+)
 def test_one_read_gives_every_digest_at_every_boundary(tmp_path: Path, size: int) -> None:
     assert hash_files(written(tmp_path, [size]), PIECE, lambda done: None) == plainly(CONTENT[:size], PIECE)
 
 
-@pytest.mark.parametrize("sizes", [[PIECE, PIECE], [TAIL - 1, 1, 1], [1, TAIL], [CHUNK - 1, 2, 0, CHUNK], [0, 5, 0],
-                                   [CHUNK, CHUNK, CHUNK, CHUNK, TAIL]])  # fmt: skip
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [PIECE, PIECE],
+        [TAIL - 1, 1, 1],
+        [1, TAIL],
+        [CHUNK - 1, 2, 0, CHUNK],
+        [0, 5, 0],
+        [CHUNK, CHUNK, CHUNK, CHUNK, TAIL],
+    ],
+)
 def test_several_files_are_one_stream(tmp_path: Path, sizes: list[int]) -> None:
     found = hash_files(written(tmp_path, sizes), PIECE, lambda done: None)
     assert found == plainly(CONTENT[: sum(sizes)], PIECE)

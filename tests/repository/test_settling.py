@@ -39,7 +39,13 @@ def test_one_look_never_settles_an_image() -> None:
 
 @pytest.mark.parametrize("disturbance", [GROWN, WRITTEN, LOCKED])
 def test_a_disturbance_begins_the_wait_anew(disturbance: Sight) -> None:
-    disturbed = [(0.0, CALM), (0.9 * QUIET, disturbance), (1.2 * QUIET, CALM), (2.1 * QUIET, CALM), (2.2 * QUIET, CALM)]
+    disturbed = [
+        (0.0, CALM),
+        (0.9 * QUIET, disturbance),
+        (1.2 * QUIET, CALM),
+        (2.1 * QUIET, CALM),
+        (2.2 * QUIET, CALM),
+    ]
     assert settled_at(disturbed) == 2.2 * QUIET
 
 

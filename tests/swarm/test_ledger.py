@@ -16,9 +16,9 @@ def test_a_peer_that_connects_anew_begins_at_zero_and_loses_nothing() -> None:
     ledger = Ledger()
     ledger.observe({SERVER: 100, SEAT: 40})
     ledger.observe({SEAT: 60})  # the server is gone
-    ledger.observe({SERVER: 30, SEAT: 60})  # and is back
-    ledger.observe({SERVER: 35, SEAT: 5})  # the seat came back between two looks
-    assert ledger.given() == {"10.0.0.1": 135, "10.0.0.7": 65}
+    ledger.observe({SERVER: 130, SEAT: 60})  # and is back, and has given more than before
+    ledger.observe({SERVER: 135, SEAT: 5})  # the seat came back between two looks
+    assert ledger.given() == {"10.0.0.1": 235, "10.0.0.7": 65}
 
 
 def test_two_connections_of_one_address_add_up() -> None:

@@ -40,7 +40,7 @@ def windows(tmp_path: Path) -> Metainfo:
 
 async def given_by_the_first_taker(tmp_path: Path, windows: Metainfo, taker: Settings) -> dict[str, int]:
     """What the second seat got from whom, when a whole first one and a slow server are there to give."""
-    slow = {**policy.repository(SERVER, 0), "upload_rate_limit": 1_000_000}
+    slow = {**policy.repository(SERVER, 0), "upload_rate_limit": 6_000_000}
     places = [tmp_path / name / "windows.img" for name in ("images", "first", "second")]
     async with session(slow) as server, session(taker) as first, session(policy.seat(SEAT, 0)) as second:
         server.add(windows, places[0], (), Start.WHOLE)
@@ -50,7 +50,7 @@ async def given_by_the_first_taker(tmp_path: Path, windows: Metainfo, taker: Set
         filling = second.add(windows, places[2], (), Start.FILL)
         filling.connect(TAKER, await first.port())
         async with asyncio.timeout(DEADLINE):
-            while filling.progress().peers == 0:
+            while filling.progress().peers == 0:  # noqa: ASYNC110 - libtorrent tells nobody of it
                 await asyncio.sleep(0.02)
         filling.connect(SERVER, await server.port())
         assert await filling.whole(DEADLINE)
