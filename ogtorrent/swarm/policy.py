@@ -89,4 +89,9 @@ def seat(address: str, port: int) -> Settings:
 
 def leecher(address: str, port: int) -> Settings:
     """A seat that only takes (`leecher:SECONDS`): it unchokes nobody."""
-    return {**seat(address, port), "unchoke_slots_limit": 0, "num_optimistic_unchoke_slots": 0}
+    return {
+        **seat(address, port),
+        "unchoke_slots_limit": 0,
+        "num_optimistic_unchoke_slots": 0,
+        "allowed_fast_set_size": 0,  # pieces that even the choked may ask for (BEP 6)
+    }
