@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SKIPPED = {
     "a test": "import pytest\n\ndef test_one():\n    pytest.skip('no aria2c here')\n",
     "a marked test": (
@@ -15,6 +17,7 @@ SKIPPED = {
 }
 
 
+@pytest.mark.room
 def test_a_skip_is_a_failure_in_ci_and_says_its_reason(tmp_path: Path) -> None:
     for name in ("conftest.py", "machines.py"):
         shutil.copy(Path(__file__).with_name(name), tmp_path)

@@ -82,7 +82,7 @@ async def _run(top: Path, image: Path | None, keep: bool) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupted.set)
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     console.print(f"A repository and {SEATS} PCs, on loopback addresses of this machine.")
     original = await asyncio.to_thread(_make_image, top, image)
     seats = [Seat(number, top / f"pc{number}") for number in range(1, SEATS + 1)]

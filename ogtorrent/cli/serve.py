@@ -66,7 +66,8 @@ def serve(
 
     def ready(served: Served) -> None:
         shown = served.trackers[0].removesuffix("announce")
-        click.echo(f"seeding {served.images} images on port {served.peer_port}; page {shown}")
+        images = "1 image" if served.images == 1 else f"{served.images} images"
+        click.echo(f"seeding {images} on port {served.peer_port}; page {shown}")
         for tracker in served.trackers:
             click.echo(f"announce {tracker}")
         sys.stdout.flush()

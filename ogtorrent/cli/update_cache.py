@@ -98,6 +98,7 @@ def _show_terminal(happens: Iterator[events.Event]) -> events.Event | None:
     with Progress(
         TextColumn("{task.fields[image]}"),
         BarColumn(bar_width=None),
+        TextColumn("{task.percentage:>3.0f} %"),
         TextColumn("{task.fields[told]}"),
         console=Console(highlight=False),
         transient=True,
@@ -143,7 +144,8 @@ def _figures(event: events.Progress) -> str:
     share = f"{_percent(event.from_seats, fetched)} from seats" if fetched else "nothing yet"
     left = f"{duration(event.left)} left" if event.left is not None else "waiting"
     trouble = f"  tracker: {event.tracker}" if event.tracker else ""
-    return f"{amount(event.rate)}/s  {event.peers} peers  {share}  {left}{trouble}"
+    peers = "1 peer" if event.peers == 1 else f"{event.peers} peers"
+    return f"{amount(event.rate)}/s  {peers}  {share}  {left}{trouble}"
 
 
 def _seeding(event: events.Done) -> str:

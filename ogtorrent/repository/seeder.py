@@ -42,7 +42,6 @@ class Seeder:
 
         async with Changes(self._root.path, matters) as changes:
             await self._survey()
-            log.info("seeding %d images", len(self.images()))
             started()
             while True:
                 await changes.wait(None)

@@ -76,7 +76,13 @@ def _common(address: str, port: int) -> Settings:
 
 def repository(address: str, port: int) -> Settings:
     """The first seed. It listens on `address` (0.0.0.0 for all) and, with port 0, on any port."""
-    return {**_common(address, port), "max_allowed_in_request_queue": REPOSITORY_QUEUE}
+    return {
+        **_common(address, port),
+        "max_allowed_in_request_queue": REPOSITORY_QUEUE,
+        # A port that is taken is an error: the firewall is open for this one, not for the next.
+        "max_retry_port_bind": 0,
+        "listen_system_port_fallback": False,
+    }
 
 
 def seat(address: str, port: int) -> Settings:

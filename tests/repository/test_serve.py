@@ -88,6 +88,7 @@ def test_a_lock_beside_a_published_image_is_told_and_its_end_too(served: Server)
     assert served.ready("windows.img") == found
 
 
+@pytest.mark.room
 def test_a_directory_is_an_image_too_and_a_file_that_joins_it_makes_it_another(served: Server) -> None:
     clone = served.root / "clone.img"
     image(clone / "sda1", 50_000, seed=1)
@@ -98,6 +99,7 @@ def test_a_directory_is_an_image_too_and_a_file_that_joins_it_makes_it_another(s
     assert served.ready("clone.img", but=old).size == 100_010
 
 
+@pytest.mark.room
 def test_what_cannot_be_published_is_refused_in_words_and_the_rest_goes_on(served: Server) -> None:
     (served.root / "empty.img").touch()
     (served.root / "clone.img").mkdir()
@@ -111,6 +113,7 @@ def test_what_cannot_be_published_is_refused_in_words_and_the_rest_goes_on(serve
     served.ready("empty.img")
 
 
+@pytest.mark.room
 def test_strange_torrents_and_names_in_the_tree_harm_nobody(served: Server) -> None:
     (served.root / "hostile.img.torrent").write_bytes(b"l" * 2**20)
     (served.root / "x.sum.torrent").write_bytes(b"d4:infodee")  # a sidecar's torrent: of no image
@@ -151,6 +154,7 @@ def test_a_restart_over_unchanged_images_hashes_nothing_and_announces_everything
         assert metainfo.read(root / f"{name}.torrent") == found
 
 
+@pytest.mark.room
 def test_a_restart_notices_what_changed_and_vanished_meanwhile(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:
@@ -198,6 +202,14 @@ def test_a_port_in_use_is_told_in_a_sentence(served: Server, tmp_path: Path) -> 
     ran = ogtorrent("serve", tmp_path, "--listen", served.address, "--peer-port", "0")
     assert ran.returncode == 60
     assert served.address in ran.stderr and "--listen" in ran.stderr and "Traceback" not in ran.stderr
+
+
+def test_a_peer_port_in_use_is_told_too_and_no_other_is_taken_for_it(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ran = ogtorrent("serve", tmp_path, "--listen", "127.0.0.1:0", "--peer-port", port)
+    assert ran.returncode == 60
+    assert port in ran.stderr and "in use" in ran.stderr and "Traceback" not in ran.stderr
 
 
 def test_an_address_of_another_machine_is_told_in_a_sentence(tmp_path: Path) -> None:
@@ -314,6 +326,7 @@ def test_a_folder_that_the_server_may_not_read_does_not_keep_the_rest(tmp_path: 
         process.wait(DEADLINE)
 
 
+@pytest.mark.room
 def test_the_root_taken_away_empties_the_catalogue_and_the_server_goes_on(served: Server) -> None:
     image(served.root / "windows.img", 1000)
     served.ready("windows.img")

@@ -58,11 +58,13 @@ async def given_by_the_first_taker(tmp_path: Path, windows: Metainfo, taker: Set
         return filling.progress().given
 
 
+@pytest.mark.room
 async def test_a_seat_that_is_whole_gives_to_the_next(tmp_path: Path, windows: Metainfo) -> None:
     given = await given_by_the_first_taker(tmp_path, windows, policy.seat(TAKER, 0))
     assert given[TAKER] > 0
 
 
+@pytest.mark.room
 async def test_a_leecher_gives_nothing(tmp_path: Path, windows: Metainfo) -> None:
     given = await given_by_the_first_taker(tmp_path, windows, policy.leecher(TAKER, 0))
     assert given.get(TAKER, 0) == 0
@@ -77,7 +79,9 @@ async def test_a_check_finds_what_is_damaged_and_fetches_only_that(tmp_path: Pat
     async with session(policy.repository(SERVER, 0)) as server, session(policy.seat(SEAT, 0)) as seat:
         server.add(windows, tmp_path / "images" / "windows.img", (), Start.WHOLE)
         checking = seat.add(windows, place, (), Start.CHECK)
+        checking.connect(SERVER, await server.port())
         assert not await checking.checked()
+        assert not await checking.whole(1.0)  # a check alone fetches nothing
         checking.go_on()
         checking.connect(SERVER, await server.port())
         assert await checking.whole(DEADLINE)
