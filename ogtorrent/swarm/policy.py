@@ -1,8 +1,8 @@
-"""How our peers behave in a swarm: libtorrent's settings, each with the reason that was measured.
+"""How our peers behave in a swarm: libtorrent's settings, each with its reason.
 
 libtorrent as it comes fills a room of eight at 100 Mbit/s in 2.5 times the line-rate limit and
-takes 2.2 copies from the repository; with what stands here it needs about 1.1 and 1.05. The
-figures and how to get them are in benchmarks/README.md.
+takes 2.2 copies from the repository; queues, whole pieces, uTP, the picker's threshold and the
+slots make the difference. What comes of it stands in benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -52,7 +52,6 @@ def _common(address: str, port: int) -> Settings:
         "min_reconnect_time": 2,
         "max_failcount": 20,
         "request_timeout": 20,
-        "peer_timeout": 40,
         # A seed stays with its peers when it is done, also with other seeds: whoever is missing a
         # piece later need not be found again.
         "close_redundant_connections": False,
