@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,15 @@ import pytest
 from machines import Seat, Server
 
 from ogtorrent.cli import main
+
+
+# Whoever starts the tests in the background has SIGINT ignored, and what the tests start would inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("root") and os.geteuid() != 0:
+        pytest.skip("mounts, devices and other users' files need root")
 
 
 @pytest.fixture

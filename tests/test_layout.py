@@ -290,6 +290,7 @@ def test_a_path_outside_the_root_is_no_image_of_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.room
+@pytest.mark.root
 @pytest.mark.parametrize(
     ("folders", "found"),
     [

@@ -70,6 +70,7 @@ def found() -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.room
+@pytest.mark.root
 def test_the_partition_labelled_cache_is_found_where_it_is_mounted(device: Path, tmp_path: Path) -> None:
     unmounted = found()
     assert "NoCache" in unmounted.stderr and f"mount {device}" in unmounted.stderr
@@ -85,6 +86,7 @@ def test_the_partition_labelled_cache_is_found_where_it_is_mounted(device: Path,
 
 
 @pytest.mark.room
+@pytest.mark.root
 def test_a_partition_mounted_read_only_cannot_be_written(device: Path, tmp_path: Path) -> None:
     place = tmp_path / "cache"
     place.mkdir()

@@ -567,6 +567,7 @@ def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 
 
 @pytest.mark.room
+@pytest.mark.root
 def test_a_cache_on_a_read_only_disk_is_told_as_such(disk: Callable[[str], Path]) -> None:
     cache = disk("ro")
     ran = ogtorrent("update-cache", "127.0.0.1:1", "/", "windows.img", "--cache", cache)
@@ -574,6 +575,7 @@ def test_a_cache_on_a_read_only_disk_is_told_as_such(disk: Callable[[str], Path]
 
 
 @pytest.mark.room
+@pytest.mark.root
 @pytest.mark.parametrize("mode", [0o555, 0o000])
 def test_a_cache_of_another_user_is_told_as_such(tmp_path: Path, mode: int) -> None:
     cache = tmp_path / "cache"
@@ -595,6 +597,7 @@ def test_a_cache_of_another_user_is_told_as_such(tmp_path: Path, mode: int) -> N
 
 
 @pytest.mark.room
+@pytest.mark.root
 @pytest.mark.parametrize(("size", "state"), [("4m", "too small"), ("9m", "full")])
 def test_a_cache_with_too_little_room_is_told_before_anything_is_fetched(
     disk: Callable[[str], Path], served: Server, seat: Seats, size: str, state: str
@@ -617,6 +620,7 @@ def test_a_cache_with_too_little_room_is_told_before_anything_is_fetched(
 
 
 @pytest.mark.room
+@pytest.mark.root
 def test_a_disk_that_fills_up_in_mid_download_is_told_and_the_next_run_goes_on(
     disk: Callable[[str], Path], slow: Server, seat: Seats
 ) -> None:

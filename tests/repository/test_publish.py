@@ -240,6 +240,7 @@ def test_withdrawing_takes_back_our_sidecars_and_leaves_those_of_others(root: Ro
 
 
 @pytest.mark.room
+@pytest.mark.root
 def test_an_image_that_the_server_may_not_read_is_refused(root: Root) -> None:
     place = image(root.path / "windows.img", 1000)
     place.chmod(0o600)

@@ -291,6 +291,7 @@ def test_no_path_of_a_request_leads_out_of_the_catalogue(served: Server, path: s
 
 
 @pytest.mark.room
+@pytest.mark.root
 def test_a_folder_that_the_server_may_not_read_does_not_keep_the_rest(tmp_path: Path) -> None:
     root = tmp_path / "images"
     image(root / "good.img", 1000)
