@@ -13,7 +13,6 @@ from machines import Seat, Server
 
 from ogtorrent.cli import main
 
-
 # Whoever starts the tests in the background has SIGINT ignored, and what the tests start would inherit it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
