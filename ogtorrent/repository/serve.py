@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 import tracker.server
-from ogtorrent.errors import CannotJoin, OgtorrentError
+from ogtorrent.errors import CannotJoin
 from ogtorrent.layout import Root
 from ogtorrent.repository import catalogue
 from ogtorrent.repository.addresses import announce_urls, own_announce_url
@@ -85,8 +85,10 @@ async def serve(
                 log.info("ending: peers and trackers are told")
                 for worker in workers:
                     worker.cancel()
-        except* OgtorrentError as group_of_one:
-            raise group_of_one.exceptions[0] from None
+        except ExceptionGroup as failures:
+            if len(failures.exceptions) == 1:
+                raise failures.exceptions[0] from None
+            raise
         finally:
             await session.close()  # before the tracker, which is to hear `stopped`
     finally:
