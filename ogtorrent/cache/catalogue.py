@@ -81,7 +81,8 @@ def ask(server: Server, image: ImagePath) -> Offer:
     status, body = _get(server, f"/catalogue/{urllib.parse.quote(str(image))}", LARGEST_ANSWER)
     answer = _answer(server, status, body)
     if status == 404:
-        near = [name for name in _strings(answer.get("near")) if _is_image(name)]
+        # What a server says must not move the cursor of the administrator's terminal.
+        near = [name for name in _strings(answer.get("near")) if name.isprintable() and _is_image(name)]
         raise UnknownImage(str(image), str(server), near[:3])
     mirror = _mirror(server, answer)
     _check_state(server, image, answer)
@@ -110,7 +111,6 @@ def _check_state(server: Server, image: ImagePath, answer: dict[str, Any]) -> No
             part = f", {100 * done // size} % done" if counted else ""
             raise ImageLocked(str(image), f"the repository is hashing it{part}")
         case "refused":
-            # What a server says must not move the cursor of the administrator's terminal.
             why = "".join(letter for letter in str(answer.get("why"))[:500] if letter.isprintable())
             why = why.removesuffix(".")
             raise UpdateFailed(str(image), f"the repository refuses it: {why}", "Mend it there.")

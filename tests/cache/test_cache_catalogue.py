@@ -216,6 +216,8 @@ def test_an_image_that_is_not_ready_is_told_with_its_state(
 
 def test_near_names_are_told_and_only_those_that_are_names() -> None:
     near = [
+        "aula1/\u202egmi.windows",  # turns what follows around
+        "\U00018cd6",  # no letter yet
         "../../etc/passwd",
         7,
         "\x1b[2J",
