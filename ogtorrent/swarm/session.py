@@ -38,7 +38,7 @@ class Start(Enum):
 
 @dataclass(frozen=True)
 class Progress:
-    """A torrent now: bytes, bytes a second, and bytes received by address.
+    """A torrent now: bytes, and bytes received by address.
 
     While `checking`, `done` is what was read; afterwards, what was verified.
     """
@@ -46,10 +46,7 @@ class Progress:
     checking: bool
     done: int
     size: int
-    down_rate: int
-    up_rate: int
     peers: int
-    uploaded: int
     given: dict[str, int]
 
 
@@ -134,10 +131,7 @@ class Torrent:
             checking=checking,
             done=int(status.progress * self.metainfo.size) if checking else status.total_wanted_done,
             size=self.metainfo.size,
-            down_rate=status.download_payload_rate,
-            up_rate=status.upload_payload_rate,
             peers=len(peers),
-            uploaded=status.all_time_upload,
             given=self._ledger.given(),
         )
 
