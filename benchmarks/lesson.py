@@ -4,43 +4,61 @@ from __future__ import annotations
 
 import hashlib
 import os
-import selectors
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 from typing import Any, ClassVar, Protocol
 
+from benchmarks.arrivals import Arrivals, Fetch, LessonError
 from benchmarks.meter import CpuMeter, Ticks
+from benchmarks.port import TCP_HEADERS, Traffic
 from benchmarks.room import Host, Room
-
-IMAGE = "image.img"
-
-
-class LessonError(Exception):
-    """The contender did not bring the whole image to every seat; the message says to which, and why."""
+from benchmarks.scenario import SLOW_PORT, Role
+from benchmarks.setting import Setting
 
 
 @dataclass(frozen=True)
-class Fetch:
-    """A seat's fetching under way: over when the bell rings or, without a bell, when the process exits 0."""
+class Image:
+    """An image in the repository, and the SHA-256 that every copy of it must have."""
 
-    seat: Host
-    process: subprocess.Popen[Any]
-    bell: Path | None = None
+    path: Path
+    digest: str
+
+    @property
+    def name(self) -> str:
+        return self.path.name
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """The room, the image and the folder for everybody's files. `rate` is the slowest port's, in Mbit/s."""
+    """The room, the images in the repository and the folder for everybody's files."""
 
     room: Room
-    image: Path
+    setting: Setting
+    images: Sequence[Image]
     folder: Path
-    rate: float | None
+
+    @property
+    def shelf(self) -> Path:
+        """The repository's folder of images."""
+        return self.images[0].path.parent
+
+    @property
+    def wanted(self) -> Sequence[Image]:
+        """What the seats fetch while the clock runs."""
+        return self.images[len(self.images) - self.setting.scenario.images :]
+
+    @property
+    def earlier(self) -> Sequence[Image]:
+        """What they have fetched before."""
+        return self.images[: len(self.images) - self.setting.scenario.images]
+
+    def seats(self, *roles: Role) -> list[Host]:
+        return [seat for seat, role in zip(self.room.seats, self.setting.roles, strict=True) if role in roles]
 
     def place(self, host: Host) -> Path:
         """The directory that stands for this host's disk; it is removed with the lesson's folder."""
@@ -65,10 +83,10 @@ class Lesson:
             said = (done.stderr or done.stdout).strip().split("\n")[-1]
             raise LessonError(f"{host.name}: {' '.join(map(str, argv))}: exit {done.returncode}: {said}")
 
-    def hang_bell(self, seat: Host) -> tuple[Path, Path]:
+    def hang_bell(self, seat: Host, image: Image) -> tuple[Path, Path]:
         """A FIFO and a script that writes to it, for programs that run a command after a download."""
-        bell = self.folder / f"{seat.name}.bell"
-        script = self.folder / f"{seat.name}.ring"
+        bell = self.folder / f"{seat.name}.{image.name}.bell"
+        script = bell.with_suffix(".ring")
         os.mkfifo(bell)
         script.write_text(f"#!/bin/sh\necho whole > '{bell}'\n")
         script.chmod(0o755)
@@ -80,42 +98,11 @@ class Lesson:
         while not ready():
             if time.monotonic() > deadline:
                 raise LessonError(
-                    f"{what}: not so after {patience:.0f} s{self._last_words(self.room.repository)}"
+                    f"{what}: not so after {patience:.0f} s{self.last_words(self.room.repository)}"
                 )
             time.sleep(0.05)
 
-    def arrivals(self, fetches: Sequence[Fetch], patience: float) -> list[float]:
-        """The moments at which the images were whole, by the monotonic clock, in the order of the fetches."""
-        moments: dict[int, float] = {}
-        deadline = time.monotonic() + patience
-        with selectors.DefaultSelector() as selector, ExitStack() as opened:
-            for number, fetch in enumerate(fetches):
-                ends = [os.pidfd_open(fetch.process.pid)]
-                if fetch.bell is not None:
-                    ends.append(os.open(fetch.bell, os.O_RDONLY | os.O_NONBLOCK))
-                for end in ends:
-                    opened.callback(os.close, end)
-                    selector.register(end, selectors.EVENT_READ, (number, end == ends[0]))
-            while len(moments) < len(fetches):
-                happened = selector.select(deadline - time.monotonic())
-                now = time.monotonic()
-                if not happened and now >= deadline:
-                    late = [fetch.seat.name for i, fetch in enumerate(fetches) if i not in moments]
-                    raise LessonError(f"not whole after {patience:.0f} s: {', '.join(late)}")
-                for key, _ in happened:
-                    number, is_exit = key.data
-                    selector.unregister(key.fd)
-                    if is_exit:
-                        self._check_exit(fetches[number], has_arrived=number in moments)
-                    moments.setdefault(number, now)
-        return [moments[number] for number in range(len(fetches))]
-
-    def _check_exit(self, fetch: Fetch, has_arrived: bool) -> None:
-        code = fetch.process.wait()
-        if code or (fetch.bell and not has_arrived):
-            raise LessonError(f"{fetch.seat.name}: ended with code {code}{self._last_words(fetch.seat)}")
-
-    def _last_words(self, host: Host) -> str:
+    def last_words(self, host: Host) -> str:
         log = self.log(host)
         lines = log.read_text(errors="replace").split("\n") if log.exists() else []
         spoken = [line.strip() for line in lines if line.strip()]
@@ -128,8 +115,10 @@ class Contender(Protocol):
     name: ClassVar[str]
     programs: ClassVar[Mapping[str, str]]
     """Each program it needs, and that program's Debian package."""
+    headers: ClassVar[int] = TCP_HEADERS
+    """Bytes of each frame that are not payload."""
 
-    def why_not(self) -> str | None:
+    def why_not(self, setting: Setting) -> str | None:
         """Why it cannot take part here, or None if it can."""
         missing = [package for program, package in self.programs.items() if which(program) is None]
         return f"apt-get install {' '.join(dict.fromkeys(missing))}" if missing else None
@@ -138,56 +127,137 @@ class Contender(Protocol):
         """Before the clock starts: hash, serve, and return when the first client would be served at once."""
         ...
 
-    def fetch(self, lesson: Lesson, seat: Host) -> Fetch:
-        """Start to fetch the image into the seat's place, under the name `image.img`, and return at once."""
+    def fetch(self, lesson: Lesson, seat: Host, image: Image) -> Fetch:
+        """Start to fetch the image into the seat's place, under the image's name, and return at once."""
         ...
 
-    def dismiss(self, lesson: Lesson) -> None:
-        """After the last arrival: end properly what must not just be killed."""
+    def dismiss(self, lesson: Lesson, seat: Host) -> None:
+        """After the last arrival: end properly what must not just be killed on a seat that has its images."""
         return None
 
 
 @dataclass(frozen=True)
 class Filling:
-    """What was measured. Seconds are from the common start to each seat's arrival."""
+    """What was measured. Seconds are from the common start to each ordinary seat's arrival."""
 
     seconds: list[float]
-    bytes_sent: int
+    late_seconds: list[float]
+    """From the own start of each seat that came late."""
+    sent: Traffic
+    payload_sent: int
+    payload_inward: list[int]
+    """Over each room's uplink, where there are some, down to its seats."""
     cpu_seconds: float | None
     idle: float
     start_spread: float
     """Between the first seat's start and the last one's: what starting N programs one by one costs."""
 
 
-def fill(contender: Contender, lesson: Lesson, digest: str, meter: CpuMeter) -> Filling:
-    """Let one contender fill the room; raise LessonError unless every image is whole and right."""
-    repository = lesson.room.repository
+@dataclass(frozen=True)
+class _Reading:
+    """All meters at one moment."""
+
+    ticks: Ticks
+    cpu: float | None
+    sent: Traffic
+    inward: list[Traffic]
+
+    @classmethod
+    def now(cls, room: Room, meter: CpuMeter) -> _Reading:
+        ticks, cpu = Ticks.now(), meter.seconds()
+        inward = [uplink.inward.traffic() for uplink in room.uplinks]
+        return cls(ticks, cpu, room.repository.ports[0].traffic(), inward)
+
+
+_NOTHING = nullcontext()
+
+
+def fill(
+    contender: Contender,
+    lesson: Lesson,
+    meter: CpuMeter,
+    meanwhile: AbstractContextManager[object] = _NOTHING,
+) -> Filling:
+    """Let one contender fill the room; raise LessonError unless every image is whole and right.
+
+    `meanwhile` is entered from the common start to the last arrival.
+    """
+    _set_rates(lesson)
     contender.publish(lesson)
-    sent_before, cpu_before, ticks_before = repository.bytes_sent(), meter.seconds(), Ticks.now()
-    start = time.monotonic()
-    fetches = [contender.fetch(lesson, seat) for seat in lesson.room.seats]
-    spread = time.monotonic() - start
-    moments = lesson.arrivals(fetches, _patience(lesson))
-    idle, cpu = Ticks.now().idle_since(ticks_before), meter.seconds()
-    sent = repository.bytes_sent() - sent_before
+    _warm(contender, lesson)
+    before = _Reading.now(lesson.room, meter)
+    with meanwhile:
+        seconds, late_seconds, spread = _time(contender, lesson)
+        after = _Reading.now(lesson.room, meter)
+    arrived = lesson.seats(Role.ORDINARY, Role.LATE)
     # Before anything is killed: whoever rings the bell with data still in memory only is found out here.
-    for seat in lesson.room.seats:
-        _compare(lesson.place(seat), digest, seat.name)
-    contender.dismiss(lesson)
-    spent = None if cpu is None or cpu_before is None else cpu - cpu_before
-    return Filling([moment - start for moment in moments], sent, spent, idle, spread)
+    for seat in arrived:
+        for image in lesson.images:
+            _compare(lesson.place(seat), image, seat.name)
+    for seat in arrived:
+        contender.dismiss(lesson, seat)
+    sent = after.sent - before.sent
+    return Filling(
+        seconds,
+        late_seconds,
+        sent,
+        sent.payload(contender.headers),
+        [
+            (later - earlier).payload(contender.headers)
+            for later, earlier in zip(after.inward, before.inward, strict=True)
+        ],
+        None if after.cpu is None or before.cpu is None else after.cpu - before.cpu,
+        after.ticks.idle_since(before.ticks),
+        spread,
+    )
 
 
-def _patience(lesson: Lesson) -> float:
-    """Seconds until a contender is given up: thrice what the server alone needs for seat after seat."""
-    rate = lesson.rate or 100
-    return 120 + 3 * len(lesson.room.seats) * lesson.image.stat().st_size * 8 / (rate * 1e6)
+def _set_rates(lesson: Lesson) -> None:
+    lesson.room.repository.set_rate(lesson.setting.repository_rate)
+    for seat in lesson.seats(Role.SLOW):
+        seat.set_rate(SLOW_PORT)
 
 
-def _compare(place: Path, digest: str, seat: str) -> None:
-    found = [path for path in place.rglob(IMAGE) if path.is_file()]
+def _warm(contender: Contender, lesson: Lesson) -> None:
+    """Let all seats have what they are to have before the clock starts."""
+    if lesson.earlier:
+        with Arrivals(lesson.last_words) as arrivals:
+            _begin(contender, lesson, arrivals, lesson.room.seats, lesson.earlier)
+            arrivals.watch_for(lesson.room.seats, time.monotonic() + lesson.setting.patience)
+
+
+def _time(contender: Contender, lesson: Lesson) -> tuple[list[float], list[float], float]:
+    """The seconds of the ordinary seats and of those that come late, and the spread of the common start."""
+    late, victims = lesson.seats(Role.LATE), lesson.seats(Role.VICTIM)
+    ordinary = lesson.seats(Role.ORDINARY)
+    with Arrivals(lesson.last_words) as arrivals:
+        start = second_start = time.monotonic()
+        _begin(contender, lesson, arrivals, lesson.seats(*set(Role) - {Role.LATE}), lesson.wanted)
+        spread = time.monotonic() - start
+        if (late or victims) and lesson.setting.limit is not None:
+            arrivals.watch(start + lesson.setting.limit / 2)
+            second_start = time.monotonic()
+            _begin(contender, lesson, arrivals, late, lesson.wanted)
+            for victim in victims:
+                arrivals.forget(victim)
+                victim.crash()
+        moments = arrivals.watch_for([*ordinary, *late], start + lesson.setting.patience)
+    punctual, tardy = moments[: len(ordinary)], moments[len(ordinary) :]
+    return [moment - start for moment in punctual], [moment - second_start for moment in tardy], spread
+
+
+def _begin(
+    contender: Contender, lesson: Lesson, arrivals: Arrivals, seats: Iterable[Host], images: Iterable[Image]
+) -> None:
+    for seat in seats:
+        for image in images:
+            arrivals.expect(contender.fetch(lesson, seat, image))
+
+
+def _compare(place: Path, image: Image, seat: str) -> None:
+    found = [path for path in place.rglob(image.name) if path.is_file()]
     if len(found) != 1:
-        raise LessonError(f"{seat}: {len(found)} files named {IMAGE} instead of one")
-    with found[0].open("rb") as image:
-        if hashlib.file_digest(image, "sha256").hexdigest() != digest:
-            raise LessonError(f"{seat}: the image differs from the repository's (SHA-256)")
+        raise LessonError(f"{seat}: {len(found)} files named {image.name} instead of one")
+    with found[0].open("rb") as copy:
+        if hashlib.file_digest(copy, "sha256").hexdigest() != image.digest:
+            raise LessonError(f"{seat}: {image.name} differs from the repository's (SHA-256)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -16,7 +15,9 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from benchmarks.contenders.http import Http
 from benchmarks.lesson import Contender, Filling
+from benchmarks.scenario import Role
 from benchmarks.setting import Setting
 
 _GIB = 1 << 30
@@ -33,6 +34,15 @@ class Outcome:
     fillings: list[Filling] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
+    @property
+    def is_http(self) -> bool:
+        return self.contender.name == Http.name
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the machine had too little to spare for the figures to be the contender's."""
+        return bool(self.fillings) and median(run.idle for run in self.fillings) < BUSY_BELOW
+
 
 @dataclass(frozen=True)
 class Column:
@@ -44,32 +54,45 @@ class Column:
     form: str
 
 
-def columns(setting: Setting) -> list[Column]:
+def columns(setting: Setting, outcomes: Sequence[Outcome]) -> list[Column]:
     # Without a limit there is nothing to divide by, and seconds a GiB say what a port could do.
-    unit = setting.limit or setting.size / _GIB
+    unit = setting.limit or setting.work / _GIB
     suffix, of = ("over_limit", "x limit") if setting.limit else ("seconds_a_gib", "s a GiB")
-    peers_and_gib = setting.clients * setting.size / _GIB
 
-    def cpu(filling: Filling) -> float | None:
-        return None if filling.cpu_seconds is None else filling.cpu_seconds / peers_and_gib
+    def cpu(run: Filling) -> float | None:
+        peers = len(run.seconds) + len(run.late_seconds)
+        return None if run.cpu_seconds is None else run.cpu_seconds / (peers * setting.work / _GIB)
 
-    return [
+    shown = [
         Column(f"last_{suffix}", f"last\n{of}", lambda run: max(run.seconds) / unit, ".2f"),
         Column(f"median_{suffix}", f"median\n{of}", lambda run: median(run.seconds) / unit, ".2f"),
-        Column("copies", "copies\nsent", lambda run: run.bytes_sent / setting.size, ".2f"),
+        Column("copies", "copies\nsent", lambda run: run.payload_sent / setting.work, ".2f"),
         Column("cpu_seconds_a_peer_and_gib", "CPU s a\npeer, GiB", cpu, ".1f"),
         Column("idle", "idle", lambda run: run.idle, ".0%"),
     ]
+    if Role.LATE in setting.roles:
+        late = Column(f"late_{suffix}", f"late\n{of}", lambda run: max(run.late_seconds) / unit, ".2f")
+        shown.insert(1, late)
+    if setting.scenario.rooms > 1:
+        uplink = Column(
+            "uplink_copies", "copies\nuplink", lambda run: max(run.payload_inward) / setting.work, ".2f"
+        )
+        shown.insert(-2, uplink)
+    plain = [max(run.seconds) for outcome in outcomes for run in outcome.fillings if outcome.is_http]
+    if setting.limit is None and plain:
+        http = median(plain)
+        shown.insert(1, Column("last_over_http", "last\nx http", lambda run: max(run.seconds) / http, ".2f"))
+    return shown
 
 
 def as_table(outcomes: Sequence[Outcome], setting: Setting) -> Table:
-    table = Table(title=_title(setting), caption=_caption(), box=box.SIMPLE_HEAD)
+    table = Table(title=title(setting), caption=_caption(), box=box.SIMPLE_HEAD)
     table.add_column("contender", no_wrap=True)
-    shown = columns(setting)
+    shown = columns(setting, outcomes)
     for column in shown:
         table.add_column(column.title, justify="right", no_wrap=True)
     for outcome in outcomes:
-        figures = [_cell(column, outcome.fillings) for column in shown]
+        figures = [cell(column, outcome.fillings, "\n{}–{}") for column in shown]
         table.add_row(f"{outcome.contender.name}\n{_remark(outcome)}".rstrip(), *figures)
     return table
 
@@ -83,19 +106,20 @@ def reasons(outcomes: Sequence[Outcome]) -> list[str]:
     return absent + failed
 
 
-def as_json(outcomes: Sequence[Outcome], setting: Setting) -> str:
-    report = {
-        "machine": machine(),
+def as_data(outcomes: Sequence[Outcome], setting: Setting) -> dict[str, Any]:
+    """Everything, for JSON."""
+    shown = columns(setting, outcomes)
+    return {
         "setting": {
+            "scenario": setting.scenario.about,
             "clients": setting.clients,
             "rate_mbit": setting.rate,
             "repository_rate_mbit": setting.repository_rate,
             "size_bytes": setting.size,
             "limit_seconds": setting.limit,
         },
-        "contenders": {outcome.contender.name: _entry(outcome, setting) for outcome in outcomes},
+        "contenders": {outcome.contender.name: _entry(outcome, shown) for outcome in outcomes},
     }
-    return json.dumps(report, indent=2)
 
 
 def machine() -> dict[str, Any]:
@@ -107,8 +131,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _entry(outcome: Outcome, setting: Setting) -> dict[str, Any]:
-    figures = columns(setting)
+def _entry(outcome: Outcome, figures: Sequence[Column]) -> dict[str, Any]:
     return {
         "versions": _versions(outcome.contender),
         "absence": outcome.absence,
@@ -117,7 +140,10 @@ def _entry(outcome: Outcome, setting: Setting) -> dict[str, Any]:
         "runs": [
             {
                 "seconds": run.seconds,
-                "bytes_sent": run.bytes_sent,
+                "late_seconds": run.late_seconds,
+                "bytes_sent": run.sent.bytes,
+                "payload_sent": run.payload_sent,
+                "payload_inward": run.payload_inward,
                 "cpu_seconds": run.cpu_seconds,
                 "start_spread_seconds": run.start_spread,
                 **{column.key: column.figure(run) for column in figures},
@@ -136,13 +162,14 @@ def _median(column: Column, fillings: Sequence[Filling]) -> float | None:
     return median(figures) if figures else None
 
 
-def _cell(column: Column, fillings: Sequence[Filling]) -> str:
+def cell(column: Column, fillings: Sequence[Filling], spread: str) -> str:
+    """The median and, of several runs, the least and the greatest, written as `spread`."""
     figures = _figures(column, fillings)
     if not figures:
         return "–"
     shown = format(median(figures), column.form)
     if len(figures) > 1:
-        shown += f"\n{min(figures):{column.form}}–{max(figures):{column.form}}"
+        shown += spread.format(*(format(edge, column.form) for edge in (min(figures), max(figures))))
     return shown
 
 
@@ -151,10 +178,12 @@ def _remark(outcome: Outcome) -> str:
         return "absent"
     if outcome.failures:
         return f"FAILED {len(outcome.failures)} of {len(outcome.failures) + len(outcome.fillings)}"
-    return "CPU spent" if median(run.idle for run in outcome.fillings) < BUSY_BELOW else ""
+    return "CPU spent" if outcome.is_busy else ""
 
 
-def _title(setting: Setting) -> str:
+def title(setting: Setting) -> str:
+    """The setting in a few words."""
+
     def spoken(rate: float | None) -> str:
         return "unshaped" if rate is None else f"{rate:g} Mbit/s"
 
@@ -162,7 +191,8 @@ def _title(setting: Setting) -> str:
     if setting.repository_rate != setting.rate:
         ports += f", repository {spoken(setting.repository_rate)}"
     limit = "" if setting.limit is None else f"; limit {setting.limit:.1f} s"
-    return f"{setting.clients} clients, {setting.size >> 20} MiB, {ports}{limit}"
+    about = f", {setting.scenario.about}" if setting.scenario.about else ""
+    return f"{setting.clients} clients{about}, {setting.size >> 20} MiB, {ports}{limit}"
 
 
 def _caption() -> str:

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import ClassVar
 
+from benchmarks.arrivals import Fetch
 from benchmarks.contenders import tracked
-from benchmarks.lesson import Contender, Fetch, Lesson
+from benchmarks.lesson import Contender, Image, Lesson
 from benchmarks.room import Host
 
 
@@ -13,15 +14,17 @@ class Aria2(Contender):
     programs: ClassVar = {"aria2c": "aria2", **tracked.PROGRAMS}
 
     def publish(self, lesson: Lesson) -> None:
-        torrent = tracked.publish(lesson)
-        seeding = [*_aria2(lesson.image.parent), "--bt-seed-unverified=true", torrent]
-        lesson.start(lesson.room.repository, seeding)
+        tracked.publish(lesson)
+        for image in lesson.images:
+            torrent = tracked.torrent_of(lesson, image)
+            seeding = [*_aria2(lesson.shelf), "--bt-seed-unverified=true", torrent]
+            lesson.start(lesson.room.repository, seeding)
         tracked.until_seeded(lesson)
 
-    def fetch(self, lesson: Lesson, seat: Host) -> Fetch:
-        bell, ring = lesson.hang_bell(seat)
+    def fetch(self, lesson: Lesson, seat: Host, image: Image) -> Fetch:
+        bell, ring = lesson.hang_bell(seat, image)
         hook = f"--on-bt-download-complete={ring}"
-        argv = [*_aria2(lesson.place(seat)), hook, tracked.torrent_of(lesson)]
+        argv = [*_aria2(lesson.place(seat)), hook, tracked.torrent_of(lesson, image)]
         return Fetch(seat, lesson.start(seat, argv), bell)
 
 

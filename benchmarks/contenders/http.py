@@ -2,7 +2,8 @@
 
 from typing import ClassVar
 
-from benchmarks.lesson import IMAGE, Contender, Fetch, Lesson
+from benchmarks.arrivals import Fetch
+from benchmarks.lesson import Contender, Image, Lesson
 from benchmarks.room import Host
 
 _CONFIGURATION = """\
@@ -36,9 +37,9 @@ class Http(Contender):
         configuration = folder / "nginx.conf"
         configuration.write_text(_CONFIGURATION.format(folder=folder))
         lesson.start(repository, ["nginx", "-e", "stderr", "-p", folder, "-c", configuration])
-        probe = ["curl", "-fsS", "--head", f"http://{repository.address}/{IMAGE}"]
-        lesson.until(lambda: repository.run(probe, check=False).returncode == 0, "nginx serves the image")
+        probe = ["curl", "-fsS", "--head", f"http://{repository.address}/{lesson.images[0].name}"]
+        lesson.until(lambda: repository.run(probe, check=False).returncode == 0, "nginx serves the images")
 
-    def fetch(self, lesson: Lesson, seat: Host) -> Fetch:
-        url = f"http://{lesson.room.repository.address}/{IMAGE}"
-        return Fetch(seat, lesson.start(seat, ["curl", "-fsS", "-o", lesson.place(seat) / IMAGE, url]))
+    def fetch(self, lesson: Lesson, seat: Host, image: Image) -> Fetch:
+        url = f"http://{lesson.room.repository.address}/{image.name}"
+        return Fetch(seat, lesson.start(seat, ["curl", "-fsS", "-o", lesson.place(seat) / image.name, url]))

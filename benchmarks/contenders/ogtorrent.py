@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from typing import ClassVar
 
-from benchmarks.lesson import IMAGE, Contender, Fetch, Lesson
+from benchmarks.arrivals import Fetch
+from benchmarks.lesson import Contender, Image, Lesson
 from benchmarks.room import Host
+from benchmarks.setting import Setting
 
 _PROJECT = Path(__file__).parents[2]
 _PORT = 6969
@@ -19,35 +21,33 @@ class Ogtorrent(Contender):
     name = "ogtorrent"
     programs: ClassVar = {"curl": "curl"}
 
-    def why_not(self) -> str | None:
+    def why_not(self, setting: Setting) -> str | None:
         trial = subprocess.run([*_OGTORRENT, "--help"], capture_output=True, text=True, check=False)
         if trial.returncode:
             return f"python -m ogtorrent does not run yet: {trial.stderr.strip().splitlines()[-1]}"
-        return super().why_not()
+        return super().why_not(setting)
 
     def publish(self, lesson: Lesson) -> None:
         repository = lesson.room.repository
-        root = lesson.image.parent
-        lesson.run(repository, [*_OGTORRENT, "publish", lesson.image])
-        lesson.start(repository, [*_OGTORRENT, "serve", root, "--listen", f"0.0.0.0:{_PORT}"])
+        lesson.run(repository, [*_OGTORRENT, "publish", *(image.path for image in lesson.images)])
+        lesson.start(repository, [*_OGTORRENT, "serve", lesson.shelf, "--listen", f"0.0.0.0:{_PORT}"])
         site = f"http://{repository.address}:{_PORT}"
 
-        def ready() -> bool:
+        def ready(image: Image) -> bool:
             health = repository.run(["curl", "-fsS", f"{site}/health"], check=False)
-            entry = repository.run(["curl", "-fsS", f"{site}/catalogue/{IMAGE}"], check=False)
+            entry = repository.run(["curl", "-fsS", f"{site}/catalogue/{image.name}"], check=False)
             if health.returncode or entry.returncode:
                 return False
             state: object = json.loads(entry.stdout)["state"]
             return state == "ready"
 
-        lesson.until(ready, "ogtorrent serves the image")
+        lesson.until(lambda: all(map(ready, lesson.images)), "ogtorrent serves the images")
 
-    def fetch(self, lesson: Lesson, seat: Host) -> Fetch:
-        wanted = [lesson.room.repository.address, "/", IMAGE]
+    def fetch(self, lesson: Lesson, seat: Host, image: Image) -> Fetch:
+        wanted = [lesson.room.repository.address, "/", image.name]
         cache: list[str | Path] = ["--cache", lesson.place(seat), "--session", "peer:600", "--json"]
         return Fetch(seat, lesson.start(seat, [*_OGTORRENT, "update-cache", *wanted, *cache]))
 
-    def dismiss(self, lesson: Lesson) -> None:
-        """End the seeders, which live on in the background after update-cache."""
-        for seat in lesson.room.seats:
-            lesson.run(seat, [*_OGTORRENT, "cache", "stop", "--cache", lesson.place(seat)])
+    def dismiss(self, lesson: Lesson, seat: Host) -> None:
+        """End the seeder, which lives on in the background after update-cache."""
+        lesson.run(seat, [*_OGTORRENT, "cache", "stop", "--cache", lesson.place(seat)])

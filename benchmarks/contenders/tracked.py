@@ -1,10 +1,10 @@
-"""What the ordinary BitTorrent clients share: a torrent by mktorrent, and opentracker on the repository."""
+"""What the ordinary BitTorrent clients share: torrents by mktorrent, and opentracker on the repository."""
 
 import hashlib
 from pathlib import Path
 from urllib.parse import quote
 
-from benchmarks.lesson import Lesson
+from benchmarks.lesson import Image, Lesson
 
 PROGRAMS = {"mktorrent": "mktorrent", "opentracker": "opentracker", "curl": "curl"}
 PORT = 6969
@@ -23,39 +23,39 @@ def piece_exponent(size: int) -> int:
     return min(24, max(18, (size // 256).bit_length() - 1))
 
 
-def publish(lesson: Lesson) -> Path:
-    """Make the torrent, start the tracker, and return the torrent's path."""
+def publish(lesson: Lesson) -> None:
+    """Make the torrents and start the tracker."""
     repository = lesson.room.repository
-    torrent = torrent_of(lesson)
-    torrent.unlink(missing_ok=True)
     announce = f"http://{repository.address}:{PORT}/announce"
-    exponent = str(piece_exponent(lesson.image.stat().st_size))
-    lesson.run(repository, ["mktorrent", "-a", announce, "-l", exponent, "-o", torrent, lesson.image])
+    exponent = str(piece_exponent(lesson.setting.size))
+    for image in lesson.images:
+        torrent = torrent_of(lesson, image)
+        lesson.run(repository, ["mktorrent", "-a", announce, "-l", exponent, "-o", torrent, image.path])
     root = lesson.folder / "tracker"
     root.mkdir()
-    (root / "whitelist").write_text(f"{_info_hash(torrent).hex()}\n")
+    hashes = [_info_hash(torrent_of(lesson, image)).hex() for image in lesson.images]
+    (root / "whitelist").write_text("".join(f"{info_hash}\n" for info_hash in hashes))
     configuration = lesson.folder / "opentracker.conf"
     configuration.write_text(_CONFIGURATION.format(address=repository.address, port=PORT, root=root))
     lesson.start(repository, ["opentracker", "-f", configuration])
-    return torrent
 
 
-def torrent_of(lesson: Lesson) -> Path:
-    return lesson.folder / f"{lesson.image.name}.torrent"
+def torrent_of(lesson: Lesson, image: Image) -> Path:
+    return lesson.folder / f"{image.name}.torrent"
 
 
 def until_seeded(lesson: Lesson) -> None:
-    """Wait until the tracker knows the repository's client as a seed."""
+    """Wait until the tracker knows the repository's client as a seed of every image."""
     repository = lesson.room.repository
-    escaped = quote(_info_hash(torrent_of(lesson)), safe="")
-    scrape = ["curl", "-fsS", f"http://{repository.address}:{PORT}/scrape?info_hash={escaped}"]
 
-    def seeded() -> bool:
+    def seeded(image: Image) -> bool:
+        escaped = quote(_info_hash(torrent_of(lesson, image)), safe="")
+        scrape = ["curl", "-fsS", f"http://{repository.address}:{PORT}/scrape?info_hash={escaped}"]
         # The answer repeats the hash, which is no text.
         answer = repository.run(scrape, check=False, encoding="utf-8", errors="replace")
         return "8:completei1e" in answer.stdout
 
-    lesson.until(seeded, "the tracker knows the seed")
+    lesson.until(lambda: all(map(seeded, lesson.images)), "the tracker knows the seed")
 
 
 def _info_hash(torrent: Path) -> bytes:
