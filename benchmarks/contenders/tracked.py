@@ -24,7 +24,7 @@ def piece_exponent(size: int) -> int:
 
 
 def publish(lesson: Lesson) -> None:
-    """Make the torrents and start the tracker."""
+    """Make the torrents, start the tracker, and return when it answers."""
     repository = lesson.room.repository
     announce = f"http://{repository.address}:{PORT}/announce"
     exponent = str(piece_exponent(lesson.setting.size))
@@ -38,6 +38,9 @@ def publish(lesson: Lesson) -> None:
     configuration = lesson.folder / "opentracker.conf"
     configuration.write_text(_CONFIGURATION.format(address=repository.address, port=PORT, root=root))
     lesson.start(repository, ["opentracker", "-f", configuration])
+    # ctorrent, refused by a tracker that does not listen yet, asks again only when everybody has given up.
+    probe = ["curl", "-sS", announce]
+    lesson.until(lambda: repository.run(probe, check=False).returncode == 0, "the tracker answers")
 
 
 def torrent_of(lesson: Lesson, image: Image) -> Path:
