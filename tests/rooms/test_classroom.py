@@ -48,13 +48,17 @@ def about(figure: float) -> Any:
     return pytest.approx(figure, rel=0.08)
 
 
-@pytest.mark.parametrize("rate", [200, 0])
-def test_payload_is_the_image_to_a_five_hundredth(rate: int) -> None:
-    run = hold("--clients", 1, "--rate", rate, "--size", 16)
+def test_payload_is_the_image_to_a_five_hundredth() -> None:
+    run = hold("--clients", 1, "--rate", 200, "--size", 16)
     assert run["payload_sent"] == pytest.approx(16 * MEBIBYTE, rel=0.002)
     assert run["copies"] == pytest.approx(1, rel=0.002)
-    if rate:
-        assert run["bytes_sent"] == pytest.approx(16 * MEBIBYTE * HEADERS, rel=0.002)
+    assert run["bytes_sent"] == pytest.approx(16 * MEBIBYTE * HEADERS, rel=0.002)
+
+
+def test_payload_of_an_unshaped_port_is_the_image_and_what_it_lost() -> None:
+    run = hold("--clients", 1, "--rate", 0, "--size", 16)
+    # At full speed a cable's ring of frames overflows now and then, and TCP sends those again.
+    assert 1 <= run["copies"] < 1.03
 
 
 def test_a_latecomer_starts_halfway_and_has_a_time_of_its_own() -> None:
