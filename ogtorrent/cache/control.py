@@ -12,8 +12,6 @@ import fcntl
 import json
 import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from ogtorrent.cache import events
+from ogtorrent.cache.launch import launch
 from ogtorrent.cache.options import TorrentOptions
 from ogtorrent.cache.order import Order
 from ogtorrent.errors import CannotJoin, OgtorrentError
@@ -140,7 +139,7 @@ class Seeder:
 
     def __init__(self, cache: Path, address: str) -> None:
         self._cache, self._address = cache, address
-        self._process: subprocess.Popen[bytes] | None = None
+        self._pid = 0  # of the seeder that we launched
 
     def start(self) -> None:
         """Start one if none runs; it comes up while the command asks the repository."""
@@ -149,23 +148,14 @@ class Seeder:
             if connection is not None:
                 connection.close()
                 return
-            # Not `ogtorrent cache seed`: that reads its command line with a library that takes as long
-            # to load as all the rest, and a room waits for it.
-            command = [sys.executable, "-m", "ogtorrent.cache", str(self._cache), self._address]
-            with home.log.open("ab") as log:
-                self._process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    cwd="/",
-                    start_new_session=True,
-                    env=_with_our_path(),
-                )
+            self._pid = launch(self._cache, self._address, PEER_PORT, home.log)
 
     def update(self, order: Order) -> Iterator[events.Event]:
-        """The events of an order, the last one Done or Failed. Raises CannotJoin."""
-        with self._connected() as connection, connection.makefile("rb") as lines:
+        """Place an order and return its events to come, the last one Done or Failed. Raises CannotJoin."""
+        return self._events(self._connected(), order)
+
+    def _events(self, connection: socket.socket, order: Order) -> Iterator[events.Event]:
+        with connection, connection.makefile("rb") as lines:
             connection.sendall(encode(order))
             for line in lines:
                 event = events.decode(line)
@@ -181,12 +171,23 @@ class Seeder:
                 connection = home.connect()
             if connection is not None:
                 return connection
-            if self._process is not None and self._process.poll() is not None:
-                if self._process.returncode != 0:
-                    break
+            code = self._ended()
+            if code:
+                break
+            if code == 0:
                 self.start()  # another seeder ran, and ended before we reached it
             time.sleep(0.005)
         raise self._lost()
+
+    def _ended(self) -> int | None:
+        """The exit code of the seeder that we launched; None while it runs, or where it is another's."""
+        if not self._pid:
+            return None
+        pid, status = os.waitpid(self._pid, os.WNOHANG)
+        if not pid:
+            return None
+        self._pid = 0
+        return os.waitstatus_to_exitcode(status)
 
     def _lost(self) -> OgtorrentError:
         last = ""
@@ -217,10 +218,3 @@ def stop(cache: Path) -> bool:
                 return True
             time.sleep(0.01)
     raise CannotJoin("the seeder of the cache", "it does not end", "End its process.")
-
-
-def _with_our_path() -> dict[str, str]:
-    """The environment in which Python finds this very package, installed or not."""
-    here = str(Path(__file__).parents[2])
-    rest = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": here + (os.pathsep + rest if rest else "")}

@@ -19,7 +19,8 @@ from ogtorrent.layout import Sidecar
 from ogtorrent.swarm.session import DiskTrouble, Progress, Session, Start, Torrent, places
 from ogtorrent.swarm.sidecars import write_sidecars
 
-TICK = 0.5  # seconds between progress events
+# Seconds between looks at the room, and progress events: short while the peers come, then long.
+FIRST_LOOK, TICK = 0.1, 1.0
 PATIENCE = 120.0  # seconds without a byte before a fill is given up
 RATE_WINDOW = 5.0  # seconds over which a rate is told
 
@@ -122,7 +123,7 @@ class Fill:
         checking = asyncio.ensure_future(torrent.checked())
         try:
             while not (await asyncio.wait((checking,), timeout=TICK))[0]:
-                self._tell(events.Checking(torrent.progress().done, torrent.metainfo.size))
+                self._tell(events.Checking(torrent.follow().done, torrent.metainfo.size))
             return checking.result()
         finally:
             checking.cancel()
@@ -139,11 +140,13 @@ class Fill:
 
     async def _wait_until_whole(self, torrent: Torrent) -> None:
         await self._wait_until_checked(torrent)
-        self._had = torrent.progress().done
+        self._had = torrent.follow().done
         samples: deque[tuple[float, int]] = deque()
         last_gain = time.monotonic()
-        while not await torrent.whole(TICK):
-            progress = torrent.progress()
+        pause = FIRST_LOOK
+        while not await torrent.whole(pause):
+            pause = min(TICK, 1.5 * pause)
+            progress = torrent.follow()
             now = time.monotonic()
             if samples and progress.done > samples[-1][1]:
                 last_gain = now
@@ -153,7 +156,7 @@ class Fill:
             self._tell(self._told(progress, samples, torrent.tracker_trouble))
             if now - last_gain > PATIENCE:
                 raise self._nobody(torrent, progress)
-        self._account(torrent.progress())
+        self._account(torrent.follow())
 
     def _told(self, progress: Progress, samples: deque[tuple[float, int]], tracker: str) -> events.Progress:
         self._account(progress)

@@ -15,7 +15,10 @@ from ogtorrent.layout import ImagePath, cache_root
 def update(
     server: str, image: ImagePath, directory: Path | None, options: TorrentOptions, address: str, verify: bool
 ) -> Iterator[events.Event]:
-    """The events of the update, the last one Done or Failed. Raises OgtorrentError."""
+    """Begin, and return the events to come, the last one Done or Failed. Raises OgtorrentError.
+
+    Call it before any thread is started: it may fork.
+    """
     cache = partition.find(directory)
     repository = catalogue.Server.parse(server)
     seeder = Seeder(cache, address)
@@ -32,4 +35,4 @@ def update(
         repository.address,
         verify,
     )
-    yield from seeder.update(order)
+    return seeder.update(order)

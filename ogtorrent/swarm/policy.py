@@ -1,4 +1,4 @@
-"""How our peers behave in a swarm: libtorrent's settings, each with its reason.
+"""How our peers behave in a swarm: libtorrent's settings and what a seat asks for, each with its reason.
 
 libtorrent as it comes fills a room of eight at 100 Mbit/s in 2.5 times the line-rate limit and
 takes 2.2 copies from the repository; queues, whole pieces, uTP, the picker's threshold and the
@@ -7,9 +7,15 @@ slots make the difference. What comes of it stands in benchmarks/README.md.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
+IPAddress = IPv4Address | IPv6Address
 Settings = dict[str, Any]
+
+AGENT = "ogtorrent"  # by which our peers know each other (`v` of BEP 10)
 
 # Everybody queues at most this many blocks of 16 KiB at a peer. The limit that counts is the one
 # that the serving side advertises (`reqq` of BEP 10, which overwrites the asker's own).
@@ -24,7 +30,7 @@ SEAT_QUEUE = 16
 
 def _common(address: str, port: int) -> Settings:
     return {
-        "user_agent": "ogtorrent/0.1",
+        "user_agent": f"{AGENT}/0.1",
         "peer_fingerprint": "-OG0100-",
         "listen_interfaces": f"{address}:{port}",
         # A laboratory is no place for peers from outside: nobody asks the Internet for anything.
@@ -100,3 +106,39 @@ def leecher(address: str, port: int) -> Settings:
         "num_optimistic_unchoke_slots": 0,
         "allowed_fast_set_size": 0,  # pieces that even the choked may ask for (BEP 6)
     }
+
+
+# What a seat asks for first. libtorrent's picker multiplies a piece's availability by 8 - priority.
+DEFAULT_PRIORITY = 4
+STRIPE_PRIORITY = 5
+
+
+@dataclass(frozen=True)
+class Stripe:
+    """The pieces that a seat asks for first: those whose index modulo `of` is `number`."""
+
+    number: int
+    of: int
+
+
+ALL = Stripe(0, 1)
+
+
+def stripe(own: IPAddress, filling: Collection[IPAddress]) -> Stripe:
+    """The stripe of the seat `own` beside the seats that it knows to be `filling`; nobody has to be asked.
+
+    Seats that know each other agree. Where they do not, in the first tenth of a second or in a swarm
+    too large to know everybody, some pieces are nobody's first choice: a hint is all it is.
+    """
+    seats = sorted({own, *filling}, key=lambda address: (address.version, address))
+    return Stripe(seats.index(own), len(seats))
+
+
+def priorities(pieces: int, own: Stripe) -> list[int]:
+    """The priority of every piece.
+
+    With rarest first alone two seats ask the repository for the same piece, each before the other
+    has it, and what the repository sends twice the whole room waits for. With a stripe each, it
+    sends every piece once, whatever the length of the queues there.
+    """
+    return [STRIPE_PRIORITY if index % own.of == own.number else DEFAULT_PRIORITY for index in range(pieces)]

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import ip_address
 from pathlib import Path
 
 import libtorrent as lt
@@ -15,7 +16,7 @@ import libtorrent as lt
 from ogtorrent.errors import CannotJoin, OgtorrentError, UpdateFailed
 from ogtorrent.swarm.ledger import Ledger
 from ogtorrent.swarm.metainfo import Metainfo
-from ogtorrent.swarm.policy import Settings
+from ogtorrent.swarm.policy import AGENT, ALL, Settings, priorities, stripe
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class Torrent:
         self.announces = announces  # whether a tracker knows of it
         self._handle = handle
         self._ledger = Ledger()
+        self._stripe = ALL
         self._checked = asyncio.Event()
         self._whole = asyncio.Event()
         self._flushed = asyncio.Event()
@@ -119,7 +121,8 @@ class Torrent:
         """Meet a peer without waiting for the tracker."""
         self._handle.connect_peer((address, port))
 
-    def progress(self) -> Progress:
+    def follow(self) -> Progress:
+        """Look at the peers and tell how far it is; keep to this seat's stripe as the room changes."""
         status = self._handle.status()
         checking = status.state in (
             lt.torrent_status.checking_files,
@@ -127,6 +130,7 @@ class Torrent:
         )
         peers = [peer for peer in self._handle.get_peer_info() if not peer.flags & lt.peer_info.connecting]
         self._ledger.observe({peer.ip: peer.total_download for peer in peers})
+        self._keep_to_stripe(peers)
         return Progress(
             checking=checking,
             done=int(status.progress * self.metainfo.size) if checking else status.total_wanted_done,
@@ -134,6 +138,22 @@ class Torrent:
             peers=len(peers),
             given=self._ledger.given(),
         )
+
+    def _keep_to_stripe(self, peers: Sequence[lt.peer_info]) -> None:
+        if not peers:
+            return
+        # Our own address as the others see it: a connection tells.
+        own = ip_address(peers[0].local_endpoint()[0])
+        filling = {
+            ip_address(peer.ip[0])
+            for peer in peers
+            if peer.client.startswith(AGENT.encode()) and not peer.flags & lt.peer_info.seed
+        }
+        found = stripe(own, filling)
+        if found != self._stripe:
+            self._stripe = found
+            log.info("%s: stripe %d of %d", self.metainfo.image, found.number + 1, found.of)
+            self._handle.prioritize_pieces(priorities(self.metainfo.pieces, found))
 
     async def _until(self, event: asyncio.Event) -> None:
         waiting = asyncio.ensure_future(event.wait())

@@ -50,12 +50,12 @@ async def given_by_the_first_taker(tmp_path: Path, windows: Metainfo, taker: Set
         filling = second.add(windows, places[2], (), Start.FILL)
         filling.connect(TAKER, await first.port())
         async with asyncio.timeout(DEADLINE):
-            while filling.progress().peers == 0:  # noqa: ASYNC110 - libtorrent tells nobody of it
+            while filling.follow().peers == 0:  # noqa: ASYNC110 - libtorrent tells nobody of it
                 await asyncio.sleep(0.02)
         filling.connect(SERVER, await server.port())
         assert await filling.whole(DEADLINE)
         assert places[2].read_bytes() == places[0].read_bytes()
-        return filling.progress().given
+        return filling.follow().given
 
 
 @pytest.mark.room
@@ -85,7 +85,7 @@ async def test_a_check_finds_what_is_damaged_and_fetches_only_that(tmp_path: Pat
         checking.go_on()
         checking.connect(SERVER, await server.port())
         assert await checking.whole(DEADLINE)
-        assert 0 < sum(checking.progress().given.values()) <= 2 * windows.piece_length
+        assert 0 < sum(checking.follow().given.values()) <= 2 * windows.piece_length
     assert hashlib.sha1(place.read_bytes()).digest() == hashlib.sha1(content).digest()
 
 
