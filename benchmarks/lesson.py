@@ -18,7 +18,7 @@ from benchmarks.meter import CpuMeter, Ticks
 from benchmarks.port import TCP_HEADERS, Traffic
 from benchmarks.room import Host, Room
 from benchmarks.scenario import SLOW_PORT, Role
-from benchmarks.setting import Setting
+from benchmarks.setting import Setting, touch_memory
 
 
 @dataclass(frozen=True)
@@ -185,6 +185,7 @@ def fill(
     _set_rates(lesson)
     contender.publish(lesson)
     _warm(contender, lesson)
+    touch_memory(lesson.setting.space)
     before = _Reading.now(lesson.room, meter)
     with meanwhile:
         seconds, late_seconds, spread = _time(contender, lesson)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from benchmarks.scenario import SCENARIOS, Role, Scenario
 
 _MEMORY = Path("/dev/shm")
+_PAGE = mmap.PAGESIZE
 # Bytes for the programs' own memory and their logs, beside the images.
 _ELBOW_ROOM = 512 << 20
 
@@ -76,6 +78,17 @@ def memory_for(size: int) -> Path:
     if _MEMORY.is_dir() and min(shutil.disk_usage(_MEMORY).free, _available_memory()) > need:
         return _MEMORY
     return Path(tempfile.gettempdir())
+
+
+def touch_memory(size: int) -> None:
+    """Use so many bytes of memory once, and give them back.
+
+    A virtual machine gets its memory from its host when it is first used, at the pace of a slow disk; who
+    comes next finds it there. So it is used before everybody's turn.
+    """
+    with mmap.mmap(-1, size) as memory:
+        for start in range(0, size, _PAGE):
+            memory[start] = 1
 
 
 def _available_memory() -> int:

@@ -4,19 +4,28 @@ import random
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol, TypeVar
+from zlib import crc32
 
 IPAddress = IPv4Address | IPv6Address
 
-# One peer in four comes from elsewhere, so that the rooms of one building feed each other too and no
-# subnet becomes an island that holds half of the pieces.
-ELSEWHERE = 4
+# What a seat needs to exchange pieces with, and how many of them are elsewhere even where its own room
+# has enough. The cable between two rooms is narrow beside all the ports in them: what several seats fetch
+# over it, when one could and pass it on, is lost there. But some must, or the rooms were islands.
+ENOUGH = 3
+BRIDGES = 1
 
 
 class Candidate(Protocol):
     """What the policy needs to know of a peer."""
 
     @property
+    def address(self) -> IPAddress: ...
+
+    @property
     def subnet(self) -> bytes: ...
+
+    @property
+    def beside_tracker(self) -> bool: ...
 
     @property
     def seeding(self) -> bool: ...
@@ -30,30 +39,46 @@ def subnet(address: IPAddress) -> bytes:
     return address.packed[:3] if address.version == 4 else address.packed[:8]
 
 
-def hand_out(near: bytes, complete: bool, others: Sequence[C], wanted: int, rng: random.Random) -> list[C]:
-    """At most `wanted` of the `others` for an announcer in the subnet `near`.
+def hand_out(own: IPAddress, complete: bool, others: Sequence[C], wanted: int, rng: random.Random) -> list[C]:
+    """At most `wanted` of the `others` for the announcer `own`.
 
-    Its own subnet first, but always some from elsewhere; no seeds for one that is `complete`, and at least
-    one seed, if there is any, for one that is not.
+    Its own subnet first, and few from elsewhere; no seeds for one that is `complete`, and for one that is
+    not at least one seed, if there is any: the one beside the tracker, if it is there.
     """
     candidates = [peer for peer in others if not (complete and peer.seeding)]
-    if len(candidates) <= wanted:
-        rng.shuffle(candidates)
-        return candidates
-    if wanted <= 0:
+    if wanted <= 0 or not candidates:
         return []
+    near = subnet(own)
     neighbours = [peer for peer in candidates if peer.subnet == near]
-    strangers = [peer for peer in candidates if peer.subnet != near]
-    share = max(1, wanted // ELSEWHERE) if wanted > 1 else 0
-    from_elsewhere = min(len(strangers), max(share, wanted - len(neighbours)))
-    chosen = rng.sample(neighbours, min(len(neighbours), wanted - from_elsewhere))
-    chosen += rng.sample(strangers, from_elsewhere)
-    if not complete and not any(peer.seeding for peer in chosen):
-        seeds = [peer for peer in neighbours if peer.seeding] or [peer for peer in strangers if peer.seeding]
-        if seeds:
-            chosen[rng.randrange(len(chosen))] = rng.choice(seeds)
+    strangers = sorted(
+        (peer for peer in candidates if peer.subnet != near), key=lambda peer: _distance(own, peer)
+    )
+    share = min(len(strangers), max(BRIDGES, min(ENOUGH, wanted) - len(neighbours)))
+    chosen = rng.sample(neighbours, min(len(neighbours), wanted - min(share, wanted - 1)))
+    chosen += strangers[: min(share, wanted - len(chosen))]
+    if not complete:
+        seeds = sorted(
+            (peer for peer in candidates if peer.seeding), key=lambda peer: not peer.beside_tracker
+        )
+        _include(chosen, seeds, wanted)
     rng.shuffle(chosen)
     return chosen
+
+
+def _distance(own: IPAddress, peer: Candidate) -> int:
+    """Chosen by it, the strangers are at every announce the same, and others for every announcer."""
+    return crc32(peer.address.packed, crc32(own.packed))
+
+
+def _include(chosen: list[C], seeds: Sequence[C], wanted: int) -> None:
+    """Put in the first of the seeds, unless there is one already that is as good."""
+    if not seeds or seeds[0] in chosen:
+        return
+    if not seeds[0].beside_tracker and any(peer.seeding for peer in chosen):
+        return
+    if len(chosen) >= wanted:
+        chosen.pop()
+    chosen.append(seeds[0])
 
 
 def address_for(peer: IPAddress, announcer: IPAddress, reached_at: IPAddress) -> IPAddress:

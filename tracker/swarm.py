@@ -249,7 +249,7 @@ class Swarms:
         if status is PeerStatus.STOPPED:
             return ()
         seeding = status is PeerStatus.SEEDING
-        chosen = hand_out(subnet(source.address), seeding, swarm.peers, request.numwant, self._rng)
+        chosen = hand_out(source.address, seeding, swarm.peers, request.numwant, self._rng)
         return tuple(
             Contact(peer.peer_id, address_for(peer.address, source.address, source.reached_at), peer.port)
             for peer in chosen

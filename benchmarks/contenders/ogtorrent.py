@@ -1,5 +1,6 @@
 """ogtorrent itself, by the commands that a laboratory would use."""
 
+import compileall
 import json
 import subprocess
 import sys
@@ -22,6 +23,9 @@ class Ogtorrent(Contender):
     programs: ClassVar = {"curl": "curl"}
 
     def why_not(self, setting: Setting) -> str | None:
+        # As an installer does; an environment may forbid Python to do it when a module is first loaded.
+        for package in ("ogtorrent", "tracker"):
+            compileall.compile_dir(_PROJECT / package, quiet=1)
         trial = subprocess.run([*_OGTORRENT, "--help"], capture_output=True, text=True, check=False)
         if trial.returncode:
             return f"python -m ogtorrent does not run yet: {trial.stderr.strip().splitlines()[-1]}"

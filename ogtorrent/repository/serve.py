@@ -79,6 +79,7 @@ async def serve(
                 await surveyed.wait()
                 await web.SockSite(runner, listener).start()
                 workers.append(group.create_task(seeder.run(seeding.set)))
+                workers.append(group.create_task(session.keep_queue()))
                 await seeding.wait()
                 ready(Served(root, address, bound, await session.port(), trackers, len(seeder.images())))
                 await stop.wait()

@@ -15,17 +15,22 @@ from typing import Any
 IPAddress = IPv4Address | IPv6Address
 Settings = dict[str, Any]
 
+BLOCK = 16 * 1024
 AGENT = "ogtorrent"  # by which our peers know each other (`v` of BEP 10)
 
 # Everybody queues at most this many blocks of 16 KiB at a peer. The limit that counts is the one
 # that the serving side advertises (`reqq` of BEP 10, which overwrites the asker's own).
 #
-# At the repository it must be small: with the usual 2000, each seat queues hundreds of blocks
-# there, different seats ask for the same rare pieces before any of them can pass them on, and the
-# repository's port is spent on duplicates while the seats' ports idle.
-REPOSITORY_QUEUE = 4
-# At a seat a little more, so that a round trip never empties the line between two seats.
-SEAT_QUEUE = 16
+# Short, for what waits in a queue is late for everybody else: with the usual 2000, seats queue
+# hundreds of blocks of the same rare pieces at the repository; 8 instead of 4 costs a room of 8 one
+# hundredth of the limit and one of 24 three. Longer than a round trip's worth it need not be, and in a
+# room a seat has a queue at every other.
+QUEUE = 4
+# What the repository promises one that is alone: on a gigabit line and above, a short queue is empty
+# before the next request comes. It is fixed at the handshake, so the seat that stays alone shakes
+# hands once more. When others come later it may keep it: what it queues is its own stripe.
+LONG_QUEUE = 32
+LONELY = 0.5  # seconds after which one is alone
 
 
 def _common(address: str, port: int) -> Settings:
@@ -45,6 +50,9 @@ def _common(address: str, port: int) -> Settings:
         "whole_pieces_threshold": 0,
         # Rarest first from the first piece on: random first pieces cost the room a spread.
         "initial_picker_threshold": 0,
+        "max_allowed_in_request_queue": QUEUE,
+        # Who has a piece need not hear that another has it too: half of the HAVEs of a room.
+        "send_redundant_have": False,
         # Everybody serves everybody; the ports share the line, no slot has to.
         "unchoke_slots_limit": -1,
         "connections_limit": 2000,
@@ -83,7 +91,12 @@ def repository(address: str, port: int) -> Settings:
     """The first seed. It listens on `address` (0.0.0.0 for all) and, with port 0, on any port."""
     return {
         **_common(address, port),
-        "max_allowed_in_request_queue": REPOSITORY_QUEUE,
+        # One may wait for the disk while the other reads from memory; more only wake each other up.
+        "aio_threads": 2,
+        # Who was promised a long queue is not refused when the promise for the next is shorter: requests
+        # wait in the send buffer, in which they are not counted.
+        "send_buffer_low_watermark": LONG_QUEUE * BLOCK,
+        "send_buffer_watermark": (LONG_QUEUE + QUEUE) * BLOCK,
         # A port that is taken is an error: the firewall is open for this one, not for the next.
         "max_retry_port_bind": 0,
         "listen_system_port_fallback": False,
@@ -92,7 +105,11 @@ def repository(address: str, port: int) -> Settings:
 
 def seat(address: str, port: int) -> Settings:
     """The session of a cache: fills, and seeds what it has."""
-    settings = {**_common(address, port), "max_allowed_in_request_queue": SEAT_QUEUE}
+    settings = {
+        **_common(address, port),
+        "aio_threads": disk_threads(0),
+        "hashing_threads": disk_threads(0),
+    }
     if address not in ("0.0.0.0", "::"):
         settings["outgoing_interfaces"] = address
     return settings
@@ -108,37 +125,70 @@ def leecher(address: str, port: int) -> Settings:
     }
 
 
+# Bytes a second up to which a seat hashes and writes its blocks where they arrive. Handing each to
+# another thread and back costs a third of a seat's processor time; but one thread that does it all
+# is busy at twice a gigabit, and sooner where it sends as much.
+UNHURRIED = 50_000_000
+
+
+def disk_threads(rate: float) -> int:
+    """Threads for writing, and as many for hashing, at `rate` bytes a second."""
+    return 0 if rate <= UNHURRIED else 1
+
+
+def queue(takers: int, takers_before: int) -> int:
+    """What the repository promises at the next handshake, by who takes now and took LONELY seconds ago."""
+    return LONG_QUEUE if takers == takers_before == 1 else QUEUE
+
+
 # What a seat asks for first. libtorrent's picker multiplies a piece's availability by 8 - priority.
-DEFAULT_PRIORITY = 4
-STRIPE_PRIORITY = 5
+OTHERS, OWN, HOME = 4, 5, 6
 
 
 @dataclass(frozen=True)
 class Stripe:
-    """The pieces that a seat asks for first: those whose index modulo `of` is `number`."""
+    """The share of the pieces that a seat asks for first.
 
-    number: int
-    of: int
+    It brings into its room every piece whose index modulo `seats` is `seat`. Where several rooms fill,
+    the repository sends each piece to one of them, its home, from which the others get it: of every
+    `rooms` pieces in a stripe one is at home in room `room`.
+    """
+
+    seat: int
+    seats: int
+    room: int
+    rooms: int
+
+    def priority(self, piece: int) -> int:
+        if piece % self.seats != self.seat:
+            return OTHERS
+        return HOME if piece // self.seats % self.rooms == self.room else OWN
 
 
-ALL = Stripe(0, 1)
+ALL = Stripe(0, 1, 0, 1)
 
 
 def stripe(own: IPAddress, filling: Collection[IPAddress]) -> Stripe:
     """The stripe of the seat `own` beside the seats that it knows to be `filling`; nobody has to be asked.
 
+    With rarest first alone two seats ask the repository for the same piece, each before the other
+    has it, and what the repository sends twice the whole room waits for. With a stripe each, it
+    sends every piece once.
+
     Seats that know each other agree. Where they do not, in the first tenth of a second or in a swarm
     too large to know everybody, some pieces are nobody's first choice: a hint is all it is.
     """
-    seats = sorted({own, *filling}, key=lambda address: (address.version, address))
-    return Stripe(seats.index(own), len(seats))
+    everybody = {own, *filling}
+    rooms = sorted({(address.version, subnet(address)) for address in everybody})
+    room = sorted(address for address in everybody if subnet(address) == subnet(own))
+    return Stripe(room.index(own), len(room), rooms.index((own.version, subnet(own))), len(rooms))
+
+
+def subnet(address: IPAddress) -> bytes:
+    """The /24 (IPv4) or /64 (IPv6) that stands for one room, as the tracker has it."""
+    return address.packed[:3] if address.version == 4 else address.packed[:8]
 
 
 def priorities(pieces: int, own: Stripe) -> list[int]:
-    """The priority of every piece.
-
-    With rarest first alone two seats ask the repository for the same piece, each before the other
-    has it, and what the repository sends twice the whole room waits for. With a stripe each, it
-    sends every piece once, whatever the length of the queues there.
-    """
-    return [STRIPE_PRIORITY if index % own.of == own.number else DEFAULT_PRIORITY for index in range(pieces)]
+    """The priority of every piece."""
+    return [own.priority(piece) for piece in range(pieces)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -14,12 +15,14 @@ from pathlib import Path
 import libtorrent as lt
 
 from ogtorrent.errors import CannotJoin, OgtorrentError, UpdateFailed
+from ogtorrent.swarm import policy
 from ogtorrent.swarm.ledger import Ledger
 from ogtorrent.swarm.metainfo import Metainfo
-from ogtorrent.swarm.policy import AGENT, ALL, Settings, priorities, stripe
+from ogtorrent.swarm.policy import AGENT, ALL, LONELY, QUEUE, Settings
 
 log = logging.getLogger(__name__)
 
+CONTENT = 30.0  # seconds after which a seat that is alone asks again for a longer queue
 GOODBYE = 1.5  # seconds that trackers get to hear `stopped`
 _ALERTS = (
     lt.alert.category_t.error_notification
@@ -62,12 +65,22 @@ class DiskTrouble(OgtorrentError):
 class Torrent:
     """An image in a session."""
 
-    def __init__(self, metainfo: Metainfo, handle: lt.torrent_handle, announces: bool) -> None:
+    def __init__(
+        self,
+        metainfo: Metainfo,
+        handle: lt.torrent_handle,
+        announces: bool,
+        session: Session,
+    ) -> None:
         self.metainfo = metainfo
         self.announces = announces  # whether a tracker knows of it
         self._handle = handle
         self._ledger = Ledger()
         self._stripe = ALL
+        self._session = session
+        self.rate = 0  # bytes a second, when it was last looked at
+        self._alone_since: float | None = None
+        self._content_until = 0.0  # with its queue, whatever its length
         self._checked = asyncio.Event()
         self._whole = asyncio.Event()
         self._flushed = asyncio.Event()
@@ -131,6 +144,9 @@ class Torrent:
         peers = [peer for peer in self._handle.get_peer_info() if not peer.flags & lt.peer_info.connecting]
         self._ledger.observe({peer.ip: peer.total_download for peer in peers})
         self._keep_to_stripe(peers)
+        self._keep_queue(peers, time.monotonic())
+        self.rate = status.download_payload_rate
+        self._session._keep_threads()
         return Progress(
             checking=checking,
             done=int(status.progress * self.metainfo.size) if checking else status.total_wanted_done,
@@ -147,13 +163,31 @@ class Torrent:
         filling = {
             ip_address(peer.ip[0])
             for peer in peers
-            if peer.client.startswith(AGENT.encode()) and not peer.flags & lt.peer_info.seed
+            if peer.client.startswith(AGENT.encode())
+            and not peer.flags & (lt.peer_info.seed | lt.peer_info.upload_only)
         }
-        found = stripe(own, filling)
+        found = policy.stripe(own, filling)
         if found != self._stripe:
             self._stripe = found
-            log.info("%s: stripe %d of %d", self.metainfo.image, found.number + 1, found.of)
-            self._handle.prioritize_pieces(priorities(self.metainfo.pieces, found))
+            log.info("%s: %s", self.metainfo.image, found)
+            self._handle.prioritize_pieces(policy.priorities(self.metainfo.pieces, found))
+
+    def _keep_queue(self, peers: Sequence[lt.peer_info], now: float) -> None:
+        """Alone with the repository for LONELY seconds: shake hands again, for a longer queue."""
+        asked = lt.peer_info.seed | lt.peer_info.outgoing_connection | lt.peer_info.interesting
+        alone = (
+            len(peers) == 1
+            and peers[0].flags & asked == asked
+            and 0 < peers[0].download_queue_length <= QUEUE
+            and peers[0].client.startswith(AGENT.encode())
+        )
+        if not alone:
+            self._alone_since = None
+        elif self._alone_since is None:
+            self._alone_since = now
+        elif now - self._alone_since > 2 * LONELY and now > self._content_until:
+            self._content_until = now + CONTENT
+            self._session._reconnect(self._handle, peers[0].ip)
 
     async def _until(self, event: asyncio.Event) -> None:
         waiting = asyncio.ensure_future(event.wait())
@@ -217,6 +251,8 @@ class Session:
         self._torrents: dict[lt.torrent_handle, Torrent] = {}
         self._goodbyes: set[lt.torrent_handle] = set()
         self._silent = asyncio.Event()
+        self._threads: int | None = settings.get("aio_threads")  # None: libtorrent's own number
+        self._counted: asyncio.Future[int] = self._loop.create_future()
         self._listening: asyncio.Future[int] = self._loop.create_future()
         self._interfaces = settings["listen_interfaces"]
         self._wake, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -241,14 +277,47 @@ class Session:
         params.tracker_tiers = list(range(len(trackers)))
         # Neither paused nor auto-managed: libtorrent's queue would take half a second to start it.
         params.flags = lt.torrent_flags.update_subscribe | lt.torrent_flags.apply_ip_filter
-        params.flags |= lt.torrent_flags.override_trackers
+        # Who meets whom is the tracker's to say: peers that pass on addresses would have every seat of
+        # one room meet every seat of the next, over the narrow cable between them.
+        params.flags |= lt.torrent_flags.override_trackers | lt.torrent_flags.disable_pex
         if start is Start.WHOLE:
             params.flags |= lt.torrent_flags.seed_mode
         if start is Start.CHECK:
             params.flags |= lt.torrent_flags.stop_when_ready
         handle = self._lt.add_torrent(params)
-        torrent = self._torrents[handle] = Torrent(metainfo, handle, bool(trackers))
+        torrent = Torrent(metainfo, handle, bool(trackers), self)
+        self._torrents[handle] = torrent
         return torrent
+
+    async def keep_queue(self) -> None:
+        """As a server: promise a long queue as long as one peer alone takes. Ends only by cancellation."""
+        before, promised = 0, QUEUE
+        while True:
+            takers = await self._takers()
+            wanted = policy.queue(takers, before)
+            if wanted != promised:
+                self._lt.apply_settings({"max_allowed_in_request_queue": wanted})
+            before, promised = takers, wanted
+            await asyncio.sleep(LONELY)
+
+    def _keep_threads(self) -> None:
+        threads = policy.disk_threads(sum(torrent.rate for torrent in self._torrents.values()))
+        if self._threads is not None and threads != self._threads:
+            self._threads = threads
+            self._lt.apply_settings({"aio_threads": threads, "hashing_threads": threads})
+
+    async def _takers(self) -> int:
+        self._counted = self._loop.create_future()
+        self._lt.post_session_stats()
+        return await self._counted
+
+    def _reconnect(self, handle: lt.torrent_handle, endpoint: tuple[str, int]) -> None:
+        # libtorrent closes no single connection but that of an address that is blocked.
+        without = lt.ip_filter()
+        without.add_rule(endpoint[0], endpoint[0], 1)
+        self._lt.set_ip_filter(without)
+        self._lt.set_ip_filter(lt.ip_filter())
+        handle.connect_peer(endpoint)
 
     def remove(self, torrent: Torrent) -> None:
         """Let an image go; its files stay. Its trackers are told."""
@@ -282,6 +351,8 @@ class Session:
         for alert in self._lt.pop_alerts():
             if isinstance(alert, lt.listen_succeeded_alert | lt.listen_failed_alert):
                 self._hear_listen(alert)
+            elif isinstance(alert, lt.session_stats_alert):
+                self._counted.set_result(alert.values["peer.num_peers_up_interested"])
             elif isinstance(alert, lt.torrent_alert):
                 torrent = self._torrents.get(alert.handle)
                 if torrent is not None:

@@ -225,32 +225,54 @@ def crowd(count: int, net: int, seeding: bool = False) -> list[Peer]:
     return list(swarms.peers(IMAGE))
 
 
-NEAR = subnet(ip_address("10.1.1.200"))
+OWN = ip_address("10.1.1.200")
+NEAR = subnet(OWN)
 
 
-def test_most_come_from_the_own_room_and_some_from_elsewhere() -> None:
-    chosen = hand_out(NEAR, False, crowd(100, 1) + crowd(100, 2), 40, random.Random(1))
-    assert [peer.subnet == NEAR for peer in chosen].count(True) == 30
+def test_all_but_one_come_from_the_own_room() -> None:
+    chosen = hand_out(OWN, False, crowd(100, 1) + crowd(100, 2), 40, random.Random(1))
+    assert [peer.subnet == NEAR for peer in chosen].count(True) == 39
     assert len(chosen) == 40
 
 
-def test_a_small_room_is_filled_up_from_elsewhere() -> None:
-    chosen = hand_out(NEAR, False, crowd(5, 1) + crowd(100, 2), 40, random.Random(1))
-    assert [peer.subnet == NEAR for peer in chosen].count(True) == 5
-    assert len(chosen) == 40
+def test_who_has_few_neighbours_gets_some_from_elsewhere() -> None:
+    chosen = hand_out(OWN, False, crowd(1, 1) + crowd(100, 2), 40, random.Random(1))
+    assert [peer.subnet == NEAR for peer in chosen].count(True) == 1
+    assert len(chosen) == 3
+
+
+def test_who_comes_from_elsewhere_is_the_same_each_time_and_another_for_each_announcer() -> None:
+    everyone = crowd(20, 1) + crowd(100, 2)
+
+    def stranger(own: str, number: int) -> list[Peer]:
+        chosen = hand_out(ip_address(own), False, everyone, 40, random.Random(number))
+        return [peer for peer in chosen if peer.subnet != NEAR]
+
+    assert stranger("10.1.1.200", 1) == stranger("10.1.1.200", 2)
+    assert len({peer for host in range(100, 130) for peer in stranger(f"10.1.1.{host}", 1)}) > 15
+
+
+def test_the_seed_beside_the_tracker_is_handed_out_to_every_room_though_seats_seed_too() -> None:
+    swarms = Swarms(random.Random(1))
+    swarms.announce(IMAGE, request(1, left=0), at("127.0.0.1", "127.0.0.1"), 0)
+    everyone = crowd(50, 1, seeding=True) + crowd(50, 2, seeding=True) + list(swarms.peers(IMAGE))
+    for number in range(20):
+        chosen = hand_out(OWN, False, everyone, 10, random.Random(number))
+        assert any(peer.beside_tracker for peer in chosen)
+        assert len(set(chosen)) == len(chosen) == 10
 
 
 def test_the_one_seed_of_a_great_crowd_is_always_handed_out() -> None:
     everyone = crowd(200, 1) + crowd(200, 2) + crowd(1, 3, seeding=True)
     for number in range(30):
-        chosen = hand_out(NEAR, False, everyone, 10, random.Random(number))
+        chosen = hand_out(OWN, False, everyone, 10, random.Random(number))
         assert sum(peer.seeding for peer in chosen) == 1
         assert len(set(chosen)) == 10
 
 
 def test_the_hand_out_depends_on_the_given_randomness_alone() -> None:
     everyone = crowd(200, 1)
-    one, same, other = (hand_out(NEAR, False, everyone, 10, random.Random(n)) for n in (1, 1, 2))
+    one, same, other = (hand_out(OWN, False, everyone, 10, random.Random(n)) for n in (1, 1, 2))
     assert one == same != other
 
 
