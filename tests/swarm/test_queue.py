@@ -71,7 +71,8 @@ async def test_a_repository_promises_a_long_queue_only_while_one_alone_takes(
     repository = Session(policy.repository(SERVER, 0))
     promising = asyncio.ensure_future(repository.keep_queue())
     try:
-        repository.add(windows, tmp_path / "images" / "windows.img", (), Start.WHOLE)
+        seeding = repository.add(windows, tmp_path / "images" / "windows.img", (), Start.WHOLE)
+        assert await seeding.checked()  # before, connections are closed
         endpoint = (SERVER, await repository.port())
         promised = []
         with ExitStack() as clients:
