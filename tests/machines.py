@@ -17,7 +17,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -290,15 +290,12 @@ class Seat:
         return log.read_text() if log.exists() else ""
 
     def seeder(self) -> int | None:
-        """The process that holds the cache's lock."""
-        try:
-            number = (self.cache / ".ogtorrent" / "seeder.lock").stat().st_ino
-        except FileNotFoundError:
-            return None
-        for line in Path("/proc/locks").read_text().splitlines():
-            fields = line.split()  # proc(5): id, FLOCK, ADVISORY, WRITE, process, device:inode, ...
-            if fields[1] == "FLOCK" and fields[5].endswith(f":{number}"):
-                return int(fields[4])
+        """The process that holds the cache's lock; the kernel names who took it, the command before its fork."""
+        lock = str((self.cache / ".ogtorrent" / "seeder.lock").resolve())
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has just ended, or is somebody else's
+                if any(str(link.readlink()) == lock for link in (process / "fd").iterdir()):
+                    return int(process.name)
         return None
 
     def stop(self) -> None:

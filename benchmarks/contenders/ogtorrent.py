@@ -15,7 +15,7 @@ from benchmarks.setting import Setting
 _PROJECT = Path(__file__).parents[2]
 _PORT = 6969
 # `env` rather than our own environment: the seat's working directory is not the project's.
-_OGTORRENT = ["env", f"PYTHONPATH={_PROJECT}", sys.executable, "-m", "ogtorrent"]
+OGTORRENT = ["env", f"PYTHONPATH={_PROJECT}", sys.executable, "-m", "ogtorrent"]
 
 
 class Ogtorrent(Contender):
@@ -26,15 +26,15 @@ class Ogtorrent(Contender):
         # As an installer does; an environment may forbid Python to do it when a module is first loaded.
         for package in ("ogtorrent", "tracker"):
             compileall.compile_dir(_PROJECT / package, quiet=1)
-        trial = subprocess.run([*_OGTORRENT, "--help"], capture_output=True, text=True, check=False)
+        trial = subprocess.run([*OGTORRENT, "--help"], capture_output=True, text=True, check=False)
         if trial.returncode:
             return f"python -m ogtorrent does not run yet: {trial.stderr.strip().splitlines()[-1]}"
         return super().why_not(setting)
 
     def publish(self, lesson: Lesson) -> None:
         repository = lesson.room.repository
-        lesson.run(repository, [*_OGTORRENT, "publish", *(image.path for image in lesson.images)])
-        lesson.start(repository, [*_OGTORRENT, "serve", lesson.shelf, "--listen", f"0.0.0.0:{_PORT}"])
+        lesson.run(repository, [*OGTORRENT, "publish", *(image.path for image in lesson.images)])
+        lesson.start(repository, [*OGTORRENT, "serve", lesson.shelf, "--listen", f"0.0.0.0:{_PORT}"])
         site = f"http://{repository.address}:{_PORT}"
 
         def ready(image: Image) -> bool:
@@ -50,8 +50,8 @@ class Ogtorrent(Contender):
     def fetch(self, lesson: Lesson, seat: Host, image: Image) -> Fetch:
         wanted = [lesson.room.repository.address, "/", image.name]
         cache: list[str | Path] = ["--cache", lesson.place(seat), "--session", "peer:600", "--json"]
-        return Fetch(seat, lesson.start(seat, [*_OGTORRENT, "update-cache", *wanted, *cache]))
+        return Fetch(seat, lesson.start(seat, [*OGTORRENT, "update-cache", *wanted, *cache]))
 
     def dismiss(self, lesson: Lesson, seat: Host) -> None:
         """End the seeder, which lives on in the background after update-cache."""
-        lesson.run(seat, [*_OGTORRENT, "cache", "stop", "--cache", lesson.place(seat)])
+        lesson.run(seat, [*OGTORRENT, "cache", "stop", "--cache", lesson.place(seat)])

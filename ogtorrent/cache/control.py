@@ -144,11 +144,13 @@ class Seeder:
     def start(self) -> None:
         """Start one if none runs; it comes up while the command asks the repository."""
         with Home(self._cache) as home:
-            connection = home.connect()
-            if connection is not None:
-                connection.close()
+            lock = home.claim()
+            if lock is None:  # another command's
                 return
-            self._pid = launch(self._cache, self._address, PEER_PORT, home.log)
+            try:
+                self._pid = launch(self._cache, self._address, PEER_PORT, lock, home.log)
+            finally:
+                os.close(lock)  # the seeder has it now
 
     def update(self, order: Order) -> Iterator[events.Event]:
         """Place an order and return its events to come, the last one Done or Failed. Raises CannotJoin."""
@@ -171,11 +173,10 @@ class Seeder:
                 connection = home.connect()
             if connection is not None:
                 return connection
-            code = self._ended()
-            if code:
+            if self._ended():
                 break
-            if code == 0:
-                self.start()  # another seeder ran, and ended before we reached it
+            if not self._pid:
+                self.start()  # unless the other's, which we wait for, is still on its way
             time.sleep(0.005)
         raise self._lost()
 

@@ -15,25 +15,27 @@ from typing import NoReturn
 from ogtorrent.errors import OgtorrentError
 
 
-def launch(cache: Path, address: str, port: int, log: Path) -> int:
-    """The pid of a seeder that logs to `log`. Call it before any thread is started. Raises OSError."""
+def launch(cache: Path, address: str, port: int, lock: int, log: Path) -> int:
+    """The pid of a seeder that logs to `log` and holds `lock`, an open and locked file, from the start.
+
+    Call it before any thread is started. Raises OSError.
+    """
     output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         pid = os.fork()
         if pid == 0:
-            _be_a_seeder(cache, address, port, output)
+            _be_a_seeder(cache, address, port, lock, output)
         return pid
     finally:
         os.close(output)
 
 
-def _be_a_seeder(cache: Path, address: str, port: int, output: int) -> NoReturn:
+def _be_a_seeder(cache: Path, address: str, port: int, lock: int, output: int) -> NoReturn:
     code = OgtorrentError.exit_code
     try:
-        _leave_the_command(output)
+        _leave_the_command(lock, output)
         from ogtorrent.cache import seeder  # with asyncio, which the command does without
 
-        # Two commands at once launch one each; the second finds the first and leaves it the work.
         seeder.run(cache, address, port, stays=False)
         code = 0
     except OgtorrentError as error:
@@ -46,12 +48,14 @@ def _be_a_seeder(cache: Path, address: str, port: int, output: int) -> NoReturn:
         os._exit(code)  # nothing that the command wanted to do at its end
 
 
-def _leave_the_command(output: int) -> None:
+def _leave_the_command(lock: int, output: int) -> None:
     os.setsid()
     os.chdir("/")
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # a command's pipe would never end for its reader
+    # A command's pipe that stayed open would never end for its reader.
+    os.closerange(3, lock)
+    os.closerange(lock + 1, os.sysconf("SC_OPEN_MAX"))
     Path("/proc/self/comm").write_text("ogtorrent-seed")  # as `ps` and `top` show it

@@ -46,20 +46,17 @@ class Seeding:
     until: float  # monotonic seconds; infinity for a service
 
 
-def run(cache: Path, address: str, port: int, stays: bool) -> bool:
-    """Be the seeder of a cache; False at once where one runs already. Raises CannotJoin."""
+def run(cache: Path, address: str, port: int, stays: bool) -> None:
+    """Be the seeder of a cache, whose lock the caller has claimed. Raises CannotJoin."""
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S", stream=sys.stderr
     )
     with Home(cache) as home:
-        if home.claim() is None:
-            return False
 
         async def seed() -> None:
             await Seeder(cache, address, port, stays).run(home)
 
         asyncio.run(seed())
-    return True
 
 
 class Seeder:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ogtorrent.cache import control, partition
+from ogtorrent.cache.control import Home
 from ogtorrent.errors import ImageLocked
 
 cache_option = click.option(
@@ -38,8 +39,10 @@ def seed(directory: Path | None, address: str, port: int) -> None:
     from ogtorrent.cache import seeder
 
     found = partition.find(directory)
-    if not seeder.run(found, address, port, stays=True):
-        raise ImageLocked(str(found), "a seeder of this cache runs already")
+    with Home(found) as home:
+        if home.claim() is None:
+            raise ImageLocked(str(found), "a seeder of this cache runs already")
+    seeder.run(found, address, port, stays=True)
 
 
 @cache.command()
