@@ -290,7 +290,7 @@ class Seat:
         return log.read_text() if log.exists() else ""
 
     def seeder(self) -> int | None:
-        """The process that holds the cache's lock; the kernel names who took it, the command before its fork."""
+        """The process that holds the cache's lock; the kernel names the command that took it."""
         lock = str((self.cache / ".ogtorrent" / "seeder.lock").resolve())
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):  # it has just ended, or is somebody else's
