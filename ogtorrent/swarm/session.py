@@ -95,6 +95,10 @@ class Torrent:
         await self._until(self._checked)
         return bool(self._handle.status().is_seeding)
 
+    @property
+    def is_whole(self) -> bool:
+        return self._whole.is_set()
+
     async def whole(self, timeout: float) -> bool:
         """Wait until every piece is verified; False when `timeout` seconds passed before.
 
@@ -251,7 +255,7 @@ class Session:
         self._torrents: dict[lt.torrent_handle, Torrent] = {}
         self._goodbyes: set[lt.torrent_handle] = set()
         self._silent = asyncio.Event()
-        self._threads: int | None = settings.get("aio_threads")  # None: libtorrent's own number
+        self._threads: int = settings["aio_threads"]
         self._counted: asyncio.Future[int] = self._loop.create_future()
         self._listening: asyncio.Future[int] = self._loop.create_future()
         self._interfaces = settings["listen_interfaces"]
@@ -301,8 +305,9 @@ class Session:
             await asyncio.sleep(LONELY)
 
     def _keep_threads(self) -> None:
-        threads = policy.disk_threads(sum(torrent.rate for torrent in self._torrents.values()))
-        if self._threads is not None and threads != self._threads:
+        filling = (torrent for torrent in self._torrents.values() if not torrent.is_whole)
+        threads = policy.disk_threads(sum(torrent.rate for torrent in filling))
+        if threads != self._threads:
             self._threads = threads
             self._lt.apply_settings({"aio_threads": threads, "hashing_threads": threads})
 
