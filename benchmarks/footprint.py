@@ -42,7 +42,8 @@ def main(size: int, clients: int, rate: float, seconds: float, directory: Path) 
         with Room(clients, rate) as room:
             click.echo(f"publishing {size} GiB", err=True)
             room.repository.run([*OGTORRENT, "publish", image])
-            room.repository.popen([*OGTORRENT, "serve", image.parent], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            room.repository.popen([*OGTORRENT, "serve", image.parent], **quiet)
             _wait_for(room.repository)
             start = time.monotonic()
             for seat in room.seats:
