@@ -30,7 +30,8 @@ QUEUE = 4
 # before the next request comes. It is fixed at the handshake, so the seat that stays alone shakes
 # hands once more. When others come later it may keep it: what it queues is its own stripe.
 LONG_QUEUE = 32
-LONELY = 0.5  # seconds after which one is alone
+LONELY = 0.5  # seconds between the repository's two looks that find one alone; a seat waits for both
+CONTENT = 30.0  # seconds after which a seat that is alone asks again
 
 
 def _common(address: str, port: int) -> Settings:

@@ -18,11 +18,10 @@ from ogtorrent.errors import CannotJoin, OgtorrentError, UpdateFailed
 from ogtorrent.swarm import policy
 from ogtorrent.swarm.ledger import Ledger
 from ogtorrent.swarm.metainfo import Metainfo
-from ogtorrent.swarm.policy import AGENT, ALL, LONELY, QUEUE, Settings
+from ogtorrent.swarm.policy import AGENT, ALL, CONTENT, LONELY, QUEUE, Settings
 
 log = logging.getLogger(__name__)
 
-CONTENT = 30.0  # seconds after which a seat that is alone asks again for a longer queue
 GOODBYE = 1.5  # seconds that trackers get to hear `stopped`
 _ALERTS = (
     lt.alert.category_t.error_notification
@@ -177,7 +176,7 @@ class Torrent:
             self._handle.prioritize_pieces(policy.priorities(self.metainfo.pieces, found))
 
     def _keep_queue(self, peers: Sequence[lt.peer_info], now: float) -> None:
-        """Alone with the repository for LONELY seconds: shake hands again, for a longer queue."""
+        """Alone with the repository, long enough for it to notice: shake hands again, for a longer queue."""
         asked = lt.peer_info.seed | lt.peer_info.outgoing_connection | lt.peer_info.interesting
         alone = (
             len(peers) == 1
@@ -357,7 +356,8 @@ class Session:
             if isinstance(alert, lt.listen_succeeded_alert | lt.listen_failed_alert):
                 self._hear_listen(alert)
             elif isinstance(alert, lt.session_stats_alert):
-                self._counted.set_result(alert.values["peer.num_peers_up_interested"])
+                if not self._counted.done():  # whoever waited may have been cancelled
+                    self._counted.set_result(alert.values["peer.num_peers_up_interested"])
             elif isinstance(alert, lt.torrent_alert):
                 torrent = self._torrents.get(alert.handle)
                 if torrent is not None:
