@@ -3,6 +3,7 @@
     OgtorrentError                40  unforeseen
     |- BadName                     1  a name, session string or argument of the wrong form
     |- BadOptions                  1
+    |- BadAddress                  1  an address, port or network of the wrong form
     |- UnknownImage                2  not in the repository
     |- UnknownRoot                 2  no folder of images there
     |- ImageLocked                 4  somebody writes it
@@ -50,6 +51,14 @@ class BadOptions(OgtorrentError):
             f"{given!r} is no torrent session: {why}. Write MODE:SECONDS, for example peer:600; "
             "MODE is peer, seeder or leecher."
         )
+
+
+class BadAddress(OgtorrentError):
+    exit_code = 1
+
+    def __init__(self, given: str, why: str) -> None:
+        self.given = given
+        super().__init__(f"{given!r} cannot be used: {why}.")
 
 
 class UnknownImage(OgtorrentError):

@@ -3,13 +3,16 @@
 import asyncio
 import logging
 import signal
-from ipaddress import IPv6Address, ip_address
+import socket
+from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 
 import click
 from aiohttp import web
 
-from tracker.server import attach
+from tracker import access, server
+from tracker.networks import PRIVATE, IPNetwork, Networks
+from tracker.swarm.store import Store
 
 
 def listen_address(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, int]:
@@ -24,7 +27,15 @@ def listen_address(context: click.Context, parameter: click.Parameter, value: st
     return str(address), number
 
 
-@click.command()
+def network(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[IPNetwork]:
+    """Read networks: 10.1.0.0/16, 10.1.2.3 or fd00::/64."""
+    try:
+        return [ip_network(value) for value in values]
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; a network is like 10.1.0.0/16 or fd00::/64") from None
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--listen",
@@ -32,34 +43,82 @@ def listen_address(context: click.Context, parameter: click.Parameter, value: st
     callback=listen_address,
     default="0.0.0.0:6969",
     show_default=True,
-    help="Where to listen; port 0 takes any free one.",
+    help="Where to listen, by TCP and UDP; port 0 takes any free one, [::] is IPv6 and IPv4.",
 )
-def main(folder: Path, listen: tuple[str, int]) -> None:
+@click.option(
+    "--allow",
+    metavar="NETWORK",
+    multiple=True,
+    callback=network,
+    help="A network that may announce, such as 158.42.0.0/16; may be repeated. By default the private, "
+    "link-local and loopback ones, which are not meant where this is given.",
+)
+@click.option(
+    "--trust-proxy",
+    metavar="NETWORK",
+    multiple=True,
+    callback=network,
+    help="A proxy whose X-Forwarded-For, or ip=, says who is announcing; may be repeated.",
+)
+@click.option(
+    "--room",
+    metavar="NETWORK",
+    multiple=True,
+    callback=network,
+    help="A network whose PCs sit together; may be repeated. By default each /24 of IPv4, each /64 of IPv6.",
+)
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=f"Where the counts of downloads are kept over restarts [default: FOLDER/{server.STATE_FILE}].",
+)
+@click.option(
+    "--access-log",
+    type=click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path),
+    help="A line for each request goes there; - is standard error.",
+)
+def main(
+    folder: Path,
+    listen: tuple[str, int],
+    allow: list[IPNetwork],
+    trust_proxy: list[IPNetwork],
+    room: list[IPNetwork],
+    state: Path | None,
+    access_log: Path | None,
+) -> None:
     """Track the .torrent files below FOLDER, and show who has them at http://ADDRESS:PORT/."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     # It reports each batch of changes; the allow-list says what came of them.
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    networks = Networks(allow or PRIVATE, trust_proxy, room)
     try:
-        asyncio.run(_serve(folder, *listen))
-    except OSError as error:
+        if access_log is not None:
+            access.record_every_request(access_log)
+        store = server.open_store(folder, networks, state=state)
+        tcp, udp = server.bind(*listen)
+        with tcp, udp:
+            asyncio.run(_serve(folder, tcp, udp, networks, store))
+    except (OSError, server.StoreError) as error:
         raise click.ClickException(str(error)) from error
 
 
-async def _serve(folder: Path, host: str, port: int) -> None:
+async def _serve(
+    folder: Path, tcp: socket.socket, udp: socket.socket, networks: Networks, store: Store
+) -> None:
     app = web.Application()
-    attach(app, folder)
-    # No access log: a room announces all the time, and the tracker itself tells what changes.
-    runner = web.AppRunner(app, access_log=None)
+    tracker = server.attach(app, folder, networks=networks, store=store)
+    # aiohttp's own access log tells of requests; ours tells of seats.
+    runner = server.Runner(app, access_log=None)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
-        bound_host, bound_port = runner.addresses[0][:2]
-        shown = f"[{bound_host}]" if isinstance(ip_address(bound_host), IPv6Address) else bound_host
-        click.echo(f"tracking {folder} on http://{shown}:{bound_port}/")
-        await stop.wait()
+        async with server.serving(runner, tracker, tcp, udp):
+            host, port = tcp.getsockname()[:2]
+            shown = f"[{host}]" if isinstance(ip_address(host), IPv6Address) else host
+            click.echo(f"tracking {folder} by HTTP and UDP at http://{shown}:{port}/")
+            await stop.wait()
     finally:
         await runner.cleanup()
 

@@ -11,8 +11,8 @@ import click
 
 from ogtorrent import layout
 from ogtorrent.layout import Layout
-from ogtorrent.repository.addresses import parse_listen
-from ogtorrent.repository.serve import Served
+from ogtorrent.repository.addresses import parse_listen, parse_networks
+from ogtorrent.repository.serve import Served, Wanted
 from ogtorrent.repository.serve import serve as run
 
 
@@ -44,9 +44,37 @@ from ogtorrent.repository.serve import serve as run
     metavar="URL",
     help="A tracker's URL to write into metainfo; by default those of this host. May be repeated.",
 )
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="NETWORK",
+    help="A network whose PCs may announce, such as 158.42.0.0/16, besides the private ones and those of "
+    "this host's interfaces. May be repeated.",
+)
+@click.option(
+    "--trust-proxy",
+    multiple=True,
+    metavar="NETWORK",
+    help="A proxy whose X-Forwarded-For says who is announcing. May be repeated.",
+)
+@click.option(
+    "--room",
+    "rooms",
+    multiple=True,
+    metavar="NETWORK",
+    help="A network whose PCs sit together; by default each /24 of IPv4, each /64 of IPv6. May be repeated.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Log also what is only of interest to a developer.")
 def serve(
-    root: Path | None, name: str | None, listen: str, peer_port: int, announce: tuple[str, ...], verbose: bool
+    root: Path | None,
+    name: str | None,
+    listen: str,
+    peer_port: int,
+    announce: tuple[str, ...],
+    allow: tuple[str, ...],
+    trust_proxy: tuple[str, ...],
+    rooms: tuple[str, ...],
+    verbose: bool,
 ) -> None:
     """Publish and seed every image below ROOT until SIGTERM or Ctrl-C.
 
@@ -72,4 +100,14 @@ def serve(
             click.echo(f"announce {tracker}")
         sys.stdout.flush()
 
-    asyncio.run(run(found, address, port, peer_port, announce, ready))
+    wanted = Wanted(
+        found,
+        address,
+        port,
+        peer_port,
+        announce,
+        parse_networks(allow),
+        parse_networks(trust_proxy),
+        parse_networks(rooms),
+    )
+    asyncio.run(run(wanted, ready))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 
-from ogtorrent.errors import BadName
+from ogtorrent.errors import BadAddress
 
 OPENGNSYS_CONFIGURATION = Path("/opt/opengnsys/etc/ogAdmRepo.cfg")
 
 
 def parse_listen(text: str) -> tuple[str, int]:
-    """`ADDRESS:PORT`, `[IPv6]:PORT`, `ADDRESS` or `:PORT`. Raises BadName."""
+    """`ADDRESS:PORT`, `[IPv6]:PORT`, `ADDRESS` or `:PORT`. Raises BadAddress."""
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         host, port = text, "6969"
@@ -23,10 +24,21 @@ def parse_listen(text: str) -> tuple[str, int]:
         ipaddress.ip_address(host)
         number = int(port)
     except ValueError:
-        raise BadName(text, "an address to listen on is ADDRESS:PORT, for example 0.0.0.0:6969") from None
+        raise BadAddress(text, "an address to listen on is ADDRESS:PORT, for example 0.0.0.0:6969") from None
     if not 0 <= number <= 65535:
-        raise BadName(text, "a port is a number up to 65535")
+        raise BadAddress(text, "a port is a number up to 65535")
     return host, number
+
+
+def parse_networks(texts: Sequence[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """`10.1.0.0/16`, `158.42.3.7`, `fd00::/64`. Raises BadAddress."""
+    networks = []
+    for text in texts:
+        try:
+            networks.append(ipaddress.ip_network(text))
+        except ValueError as error:
+            raise BadAddress(text, f"a network is like 10.1.0.0/16 or fd00::/64 ({error})") from None
+    return networks
 
 
 def announce_urls(listen: str, port: int, configuration: Path = OPENGNSYS_CONFIGURATION) -> list[str]:
@@ -46,6 +58,21 @@ def own_announce_url(listen: str, port: int) -> str:
     """The tracker as this machine's own seed reaches it."""
     unspecified = ipaddress.ip_address(listen).is_unspecified
     return announce_url("127.0.0.1" if unspecified else listen, port)
+
+
+def own_networks() -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """The networks of this host's interfaces: many universities give their PCs public addresses."""
+    return [
+        ipaddress.ip_interface(f"{address.address.partition('%')[0]}/{_prefix(address.netmask)}").network
+        for addresses in psutil.net_if_addrs().values()
+        for address in addresses
+        if address.family in (socket.AF_INET, socket.AF_INET6) and address.netmask
+    ]
+
+
+def _prefix(netmask: str) -> int:
+    """The length of a netmask; ipaddress reads only those of IPv4."""
+    return int(ipaddress.ip_address(netmask)).bit_count()
 
 
 def _configured(configuration: Path) -> list[str]:

@@ -6,8 +6,10 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 
@@ -15,7 +17,7 @@ import tracker.server
 from ogtorrent.errors import CannotJoin
 from ogtorrent.layout import Root
 from ogtorrent.repository import catalogue
-from ogtorrent.repository.addresses import announce_urls, own_announce_url
+from ogtorrent.repository.addresses import announce_urls, own_announce_url, own_networks
 from ogtorrent.repository.publisher import Publisher
 from ogtorrent.repository.seeder import Seeder
 from ogtorrent.repository.writers import survive_lease_breaks
@@ -25,6 +27,25 @@ from ogtorrent.swarm.session import Session
 log = logging.getLogger(__name__)
 
 LINGER = 0.5  # seconds that open HTTP connections get at the end
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to serve, and to whom.
+
+    `announce` replaces the tracker's URLs that are found by themselves, and is written into the metainfo
+    (BEP 12). `allow`: networks that may announce besides the private ones and those of this host's own
+    interfaces.
+    """
+
+    root: Root
+    address: str
+    port: int
+    peer_port: int
+    announce: Sequence[str] = ()
+    allow: Sequence[tracker.server.IPNetwork] = ()
+    trust_proxy: Sequence[tracker.server.IPNetwork] = ()
+    rooms: Sequence[tracker.server.IPNetwork] = ()
 
 
 @dataclass(frozen=True)
@@ -39,18 +60,8 @@ class Served:
     images: int
 
 
-async def serve(
-    root: Root,
-    address: str,
-    port: int,
-    peer_port: int,
-    announce: Sequence[str],
-    ready: Callable[[Served], None],
-) -> None:
-    """Serve a root until SIGTERM or SIGINT; `ready` is called once, when seats may come.
-
-    `announce` replaces the tracker's URLs that are found by themselves. Raises CannotJoin.
-    """
+async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
+    """Serve until SIGTERM or SIGINT; `ready` is called once, when seats may come. Raises CannotJoin."""
     survive_lease_breaks()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -59,57 +70,76 @@ async def serve(
 
     # The port is taken before the tree is looked at and answers after: a seat that comes early waits
     # in the backlog, and is never told that an image is unknown.
-    listener = _bound(address, port)
-    bound = listener.getsockname()[1]
-    trackers = tuple(announce) or tuple(announce_urls(address, bound))
-    app = web.Application()
-    tracker.server.attach(app, root.path)
-    publisher = Publisher(root, trackers)
-    catalogue.attach(app, publisher)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=LINGER)
-    await runner.setup()
-    try:
-        session = Session(policy.repository(address, peer_port))
+    tcp, udp = _bound(wanted.address, wanted.port)
+    with tcp, udp:
+        port = tcp.getsockname()[1]
+        trackers = tuple(wanted.announce) or tuple(announce_urls(wanted.address, port))
+        app = web.Application()
+        tracking = _tracker(app, wanted)
+        publisher = Publisher(wanted.root, trackers)
+        catalogue.attach(app, publisher)
+        runner = tracker.server.Runner(app, access_log=None, shutdown_timeout=LINGER)
+        await runner.setup()
         try:
-            seeder = Seeder(root, session, [own_announce_url(address, bound)])
-            surveyed, seeding = asyncio.Event(), asyncio.Event()
-            # A worker that fails ends the server; it does not limp on.
-            async with asyncio.TaskGroup() as group:
-                workers = [group.create_task(publisher.run(surveyed.set))]
-                await surveyed.wait()
-                await web.SockSite(runner, listener).start()
-                workers.append(group.create_task(seeder.run(seeding.set)))
-                workers.append(group.create_task(session.keep_queue()))
-                await seeding.wait()
-                ready(Served(root, address, bound, await session.port(), trackers, len(seeder.images())))
-                await stop.wait()
-                log.info("ending: peers and trackers are told")
-                for worker in workers:
-                    worker.cancel()
-        except ExceptionGroup as failures:
-            if len(failures.exceptions) == 1:
-                raise failures.exceptions[0] from None
-            raise
+            session = Session(policy.repository(wanted.address, wanted.peer_port))
+            try:
+                seeder = Seeder(wanted.root, session, [own_announce_url(wanted.address, port)])
+                answering = partial(tracker.server.serving, runner, tracking, tcp, udp)
+
+                async def told() -> None:
+                    images = len(seeder.images())
+                    ready(Served(wanted.root, wanted.address, port, await session.port(), trackers, images))
+
+                await _work(publisher, answering, seeder, session, told, stop)
+            finally:
+                await session.close()  # before the tracker, which is to hear `stopped`
         finally:
-            await session.close()  # before the tracker, which is to hear `stopped`
-    finally:
-        await runner.cleanup()
-        listener.close()
+            await runner.cleanup()
     log.info("ended")
 
 
-def _bound(address: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+async def _work(
+    publisher: Publisher,
+    answering: Callable[[], AbstractAsyncContextManager[None]],
+    seeder: Seeder,
+    session: Session,
+    told: Callable[[], Awaitable[None]],
+    stop: asyncio.Event,
+) -> None:
+    """Publish, answer and seed, in this order, until `stop`. A worker that fails ends all; none limps on."""
+    surveyed, seeding = asyncio.Event(), asyncio.Event()
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address, port))
-        listener.listen(1024)  # a whole room may come at once
-        listener.setblocking(False)
+        async with AsyncExitStack() as doors, asyncio.TaskGroup() as group:
+            workers = [group.create_task(publisher.run(surveyed.set))]
+            await surveyed.wait()
+            await doors.enter_async_context(answering())
+            workers.append(group.create_task(seeder.run(seeding.set)))
+            workers.append(group.create_task(session.keep_queue()))
+            await seeding.wait()
+            await told()
+            await stop.wait()
+            log.info("ending: peers and trackers are told")
+            for worker in workers:
+                worker.cancel()
+    except ExceptionGroup as failures:
+        if len(failures.exceptions) == 1:
+            raise failures.exceptions[0] from None
+        raise
+
+
+def _tracker(app: web.Application, wanted: Wanted) -> tracker.server.Tracker:
+    allowed = [*tracker.server.PRIVATE, *own_networks(), *wanted.allow]
+    networks = tracker.server.Networks(allowed, wanted.trust_proxy, wanted.rooms)
+    store = tracker.server.open_store(wanted.root.path, networks)
+    return tracker.server.attach(app, wanted.root.path, networks=networks, store=store)
+
+
+def _bound(address: str, port: int) -> tuple[socket.socket, socket.socket]:
+    try:
+        return tracker.server.bind(address, port)
     except OSError as error:
-        listener.close()
         raise CannotJoin(
             f"the network on {address}:{port}",
             error.strerror or str(error),
             "Give another address with --listen, or end the program that holds it.",
         ) from error
-    return listener

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from aiohttp import web
 from yarl import URL
 
 from tracker import allowlist, server
+from tracker.tracker import Tracker
 
 PIECE = 64 * 1024
 
@@ -61,6 +63,7 @@ class Room:
     port: int
     clock: Clock
     session: aiohttp.ClientSession
+    tracker: Tracker
     from_address: dict[str, aiohttp.ClientSession] = field(default_factory=dict)
 
     @property
@@ -99,17 +102,30 @@ class Room:
 @pytest.fixture
 async def room(tmp_path: Path, without_pause: None) -> AsyncIterator[Room]:
     clock = Clock()
-    app = web.Application()
-    server.attach(app, tmp_path, clock=clock, rng=random.Random(1))
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with aiohttp.ClientSession() as session:
-        opened = Room(runner.addresses[0][1], clock, session)
+    async with (
+        tracking(tmp_path, clock=clock, rng=random.Random(1)) as (tracker, port),
+        aiohttp.ClientSession() as session,
+    ):
+        opened = Room(port, clock, session, tracker)
         yield opened
         for other in opened.from_address.values():
             await other.close()
-    await runner.cleanup()
+
+
+@asynccontextmanager
+async def tracking(
+    folder: Path, address: str = "127.0.0.1", **more: Any
+) -> AsyncIterator[tuple[Tracker, int]]:
+    """A tracker that listens, and its port."""
+    app = web.Application()
+    tracker = server.attach(app, folder, **more)
+    runner = server.Runner(app, access_log=None)
+    tcp, udp = server.bind(address, 0)
+    with tcp, udp:
+        await runner.setup()
+        async with server.serving(runner, tracker, tcp, udp):
+            yield tracker, tcp.getsockname()[1]
+        await runner.cleanup()
 
 
 @pytest.fixture

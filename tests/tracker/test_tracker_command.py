@@ -27,7 +27,7 @@ async def test_it_says_where_it_listens_and_stops_on_a_signal(
     try:
         async with asyncio.timeout(15):
             line = (await process.stdout.readline()).decode()
-            assert line.startswith(f"tracking {tmp_path} on http://127.0.0.1:")
+            assert line.startswith(f"tracking {tmp_path} by HTTP and UDP at http://127.0.0.1:")
             async with aiohttp.ClientSession() as session, session.get(line.split()[-1]) as reply:
                 assert "aula1/a" in await reply.text()
             process.send_signal(signal.SIGTERM)

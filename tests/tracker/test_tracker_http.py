@@ -16,10 +16,12 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracker import response, server
+from tests.tracker.conftest import tracking
+from tracker import server
+from tracker.http import reply
 from tracker.metainfo import read_torrent
-from tracker.request import PeerId
-from tracker.swarm import Answer, Contact, Tally
+from tracker.request import AnnounceRequest, InfoHash, PeerId
+from tracker.swarm.peer import Answer, Tally
 
 Publish = Callable[..., bytes]
 Until = Callable[..., Awaitable[None]]
@@ -59,15 +61,14 @@ async def test_peers_are_spelt_out_for_who_asks(room: Room, publish: Publish) ->
 
 
 def test_ipv6_peers_have_a_list_of_their_own() -> None:
-    contacts = tuple(
-        Contact(PeerId(b"p" * 20), ip_address(address), 258) for address in ("10.0.0.1", "fd00::1")
-    )
-    answer = Answer(contacts, Tally(), 5, None)
-    reply = bencode2.bdecode(response.announce_reply(answer, compact=True, no_peer_id=False))
-    assert reply[b"peers"] == b"\x0a\0\0\x01\x01\x02"
-    assert reply[b"peers6"] == ip_address("fd00::1").packed + b"\x01\x02"
-    reply = bencode2.bdecode(response.announce_reply(answer, compact=False, no_peer_id=True))
-    assert [peer[b"ip"] for peer in reply[b"peers"]] == [b"10.0.0.1", b"fd00::1"]
+    endpoints = [ip_address(address).packed + b"\x01\x02" for address in ("10.0.0.1", "fd00::1")]
+    answer = Answer(endpoints, [b"p" * 20] * 2, Tally(), 5, None)
+    asked = AnnounceRequest(InfoHash(b"i" * 20), PeerId(b"a" * 20), 6881, 1)
+    told = bencode2.bdecode(reply.announce_reply(answer, asked))
+    assert told[b"peers"] == b"\x0a\0\0\x01\x01\x02"
+    assert told[b"peers6"] == ip_address("fd00::1").packed + b"\x01\x02"
+    told = bencode2.bdecode(reply.announce_reply(answer, asked._replace(compact=False, no_peer_id=True)))
+    assert [peer[b"ip"] for peer in told[b"peers"]] == [b"10.0.0.1", b"fd00::1"]
 
 
 async def test_who_stops_gets_an_empty_list(room: Room, publish: Publish) -> None:
@@ -88,12 +89,8 @@ async def test_what_was_published_before_the_start_is_served_at_once(
     tmp_path: Path, publish: Publish
 ) -> None:
     publish("a/b/c")
-    app = web.Application()
-    server.attach(app, tmp_path)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    assert [entry.name for entry in app[server.TRACKER].allow_list.published] == ["a/b/c"]
-    await runner.cleanup()
+    async with tracking(tmp_path) as (tracker, _):
+        assert [entry.name for entry in tracker.allow_list.published] == ["a/b/c"]
 
 
 async def test_a_folder_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
@@ -117,7 +114,7 @@ async def test_what_is_not_published_is_refused_with_a_reason(
     reply = await room.announce(b"x" * 20)
     assert reply[b"failure reason"] == b"torrent " + b"78" * 20 + b" is not published here"
     assert (reply[b"retry in"], reply[b"interval"]) == (1, 60)
-    assert "refused /announce from 127.0.0.2: torrent 7878" in caplog.text
+    assert "refused http announce from 127.0.0.2: torrent 7878" in caplog.text
 
 
 async def test_what_is_no_longer_published_is_refused(
@@ -132,14 +129,14 @@ async def test_what_is_no_longer_published_is_refused(
 
     await until(refused, 5)
     assert json.loads((await room.get("/api/v1/swarms"))[1])["swarms"] == []
-    assert (await room.announce(publish("a"), seat=3))[b"peers"] == b""
+    assert not room.tracker.counts["http", "scrape"]
 
 
 async def test_a_mistake_is_shown_to_who_made_it(room: Room, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     reply = await room.announce(b"x" * 20, port="ssh")
     assert reply == {b"failure reason": b"port is not a number (BEP 3)"}
-    assert "refused /announce from 127.0.0.2: port is not a number" in caplog.text
+    assert "refused http announce from 127.0.0.2: port is not a number" in caplog.text
 
 
 async def test_a_hybrid_is_one_swarm_under_both_hashes(room: Room, publish: Publish, tmp_path: Path) -> None:
@@ -180,7 +177,7 @@ async def test_the_log_tells_of_seats_and_not_of_announces(
     await room.announce(image, seat=2, event="stopped")
     room.clock.now += 16
     await room.get("/")
-    assert [record.getMessage() for record in caplog.records if record.name == "tracker.server"] == [
+    assert [record.getMessage() for record in caplog.records if record.name == "tracker.seats"] == [
         "'a': 127.0.0.3:6881 arrived, 0 done and 2 filling",
         "'a': 127.0.0.3:6881 finished, 1 done and 1 filling",
         "'a': 127.0.0.2:6881 left, 1 done and 0 filling",
@@ -212,8 +209,8 @@ async def test_a_fault_of_ours_is_logged_and_masked(
     def broken(*_: object) -> None:
         raise RuntimeError("the secret of the house")
 
-    monkeypatch.setattr("tracker.swarm.Swarms.announce", broken)
-    monkeypatch.setattr("tracker.snapshot.take", broken)
+    monkeypatch.setattr("tracker.swarm.memory.MemoryStore.announce", broken)
+    monkeypatch.setattr("tracker.look.snapshot.take", broken)
     assert (await room.announce(image))[b"failure reason"] == b"internal error"
     for target in ("/", "/api/v1/swarms"):
         status, body, _ = await room.get(target)
@@ -224,7 +221,7 @@ async def test_a_fault_of_ours_is_logged_and_masked(
 
 async def test_health_is_told(room: Room) -> None:
     status, body, _ = await room.get("/health")
-    assert (status, json.loads(body)) == (200, {"status": "ok"})
+    assert (status, json.loads(body)) == (200, {"status": "ok", "torrents": 0})
 
 
 async def test_the_tracker_lives_beside_the_routes_of_its_host(tmp_path: Path) -> None:
@@ -240,7 +237,9 @@ async def test_the_tracker_lives_beside_the_routes_of_its_host(tmp_path: Path) -
         "/announce",
         "/scrape",
         "/health",
+        "/metrics",
         "/api/v1/swarms",
+        "/api/v1/swarms/{info_hash}",
     }
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tracker.page import in_bytes, in_percent, in_time
-from tracker.snapshot import natural
+from tracker.look.page import in_bytes, in_percent, in_time
+from tracker.look.snapshot import natural
 
 Publish = Callable[..., bytes]
 Room = Any

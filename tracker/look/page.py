@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tracker.snapshot import Snapshot
+from tracker.look.snapshot import Snapshot
 
 _HERE = Path(__file__).parent
 _CSS = (_HERE / "page.css").read_text()

@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from tracker.allowlist import Published
+from tracker.networks import address_text
 from tracker.request import InfoHash
-from tracker.swarm import Peer, PeerStatus, Swarms
+from tracker.swarm.peer import Peer, PeerStatus
+from tracker.swarm.store import Store
 
 # An announce this many intervals old is not merely slow.
 _LATE_INTERVALS = 1.5
@@ -93,11 +95,11 @@ class Snapshot:
         return sum(swarm.rate for swarm in self.swarms)
 
 
-def take(published: Iterable[Published], swarms: Swarms, now: float) -> Snapshot:
+async def take(published: Iterable[Published], store: Store, now: float) -> Snapshot:
     """Picture the swarms of the published torrents as they are at `now`."""
-    pictures = [_picture(entry, swarms, now) for entry in published]
+    pictures = [await take_one(entry, store, now) for entry in published]
     pictures.sort(key=lambda swarm: (not swarm.filling, not swarm.seats, natural(swarm.name)))
-    return Snapshot(swarms.interval, tuple(pictures))
+    return Snapshot(await store.interval(), tuple(pictures))
 
 
 def natural(name: str) -> tuple[tuple[int, str], ...]:
@@ -108,19 +110,18 @@ def natural(name: str) -> tuple[tuple[int, str], ...]:
     )
 
 
-def _picture(entry: Published, swarms: Swarms, now: float) -> SwarmPicture:
+async def take_one(entry: Published, store: Store, now: float) -> SwarmPicture:
+    """Picture the swarm of one torrent."""
     size = entry.torrent.size
-    peers = sorted(
-        swarms.peers(entry.swarm_id),
-        key=lambda peer: (peer.address.version, peer.address.packed, peer.port),
-    )
+    peers = await store.peers(entry.swarm_id)
+    peers.sort(key=lambda peer: (len(peer.endpoint), peer.endpoint))
     # A client on the tracker's own host is the repository's seed, whichever of the host's addresses it used.
     return SwarmPicture(
         name=entry.name,
         info_hash=entry.swarm_id,
         size=size,
         piece_length=entry.torrent.piece_length,
-        downloaded=swarms.tally(entry.swarm_id).downloaded,
+        downloaded=(await store.tally(entry.swarm_id)).downloaded,
         repository=tuple(_seat(peer, size, now) for peer in peers if peer.beside_tracker),
         seats=tuple(_seat(peer, size, now) for peer in peers if not peer.beside_tracker),
     )
@@ -129,8 +130,8 @@ def _picture(entry: Published, swarms: Swarms, now: float) -> SwarmPicture:
 def _seat(peer: Peer, size: int, now: float) -> Seat:
     seen_ago = max(0.0, now - peer.seen)
     return Seat(
-        address=str(peer.address),
-        port=peer.port,
+        address=address_text(peer.endpoint[:-2]),
+        port=int.from_bytes(peer.endpoint[-2:], "big"),
         status=peer.status,
         # The client says what is left; nothing makes it say less than the whole.
         progress=1.0 if peer.seeding else max(0.0, 1 - peer.left / size) if size else 0.0,
@@ -146,10 +147,11 @@ def _seat(peer: Peer, size: int, now: float) -> Seat:
 
 def as_json(snapshot: Snapshot) -> dict[str, object]:
     """The snapshot in JSON's own types; info-hashes in hexadecimal."""
-    return {"interval": snapshot.interval, "swarms": [_swarm_as_json(swarm) for swarm in snapshot.swarms]}
+    return {"interval": snapshot.interval, "swarms": [swarm_as_json(swarm) for swarm in snapshot.swarms]}
 
 
-def _swarm_as_json(swarm: SwarmPicture) -> dict[str, object]:
+def swarm_as_json(swarm: SwarmPicture) -> dict[str, object]:
+    """One swarm of it."""
     return {
         "name": swarm.name,
         "info_hash": swarm.info_hash.hex(),

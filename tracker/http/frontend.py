@@ -1,0 +1,99 @@
+"""Announce and scrape over HTTP: routes of an aiohttp application."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from tracker.http import reply
+from tracker.http.query import parse_announce, parse_scrape
+from tracker.networks import packed_address
+from tracker.request import BadRequestError, RefusalError
+from tracker.swarm.peer import Source
+from tracker.swarm.store import StoreDownError
+from tracker.tracker import Tracker
+
+log = logging.getLogger(__name__)
+
+_RETRY_MINUTES = 1
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+def attach(app: web.Application, tracker: Tracker) -> None:
+    """Add the routes `/announce` and `/scrape`."""
+
+    async def announce(request: web.Request) -> bytes:
+        asked = parse_announce(_query(request))
+        answer = await tracker.announce(asked, _source(tracker, request, asked.claimed), "http")
+        return reply.announce_reply(answer, asked)
+
+    async def scrape(request: web.Request) -> bytes:
+        wanted = parse_scrape(_query(request))
+        tallies = await tracker.scrape(wanted, _source(tracker, request, None), "http")
+        return reply.scrape_reply(tallies, await tracker.store.interval())
+
+    app.router.add_get("/announce", _bencoded(tracker, announce))
+    app.router.add_get("/scrape", _bencoded(tracker, scrape))
+    logging.getLogger("aiohttp.server").addFilter(_without_mistakes_of_others)
+
+
+def _bencoded(tracker: Tracker, answer: Callable[[web.Request], Awaitable[bytes]]) -> Handler:
+    """Clients read a reason only from a bencoded 200; a fault of ours is logged and not shown to them."""
+
+    async def handler(request: web.Request) -> web.Response:
+        try:
+            body = await answer(request)
+        except BadRequestError as error:
+            tracker.refused("http", request.path[1:], request.remote or "?", error)
+            body = reply.failure(str(error))
+        except RefusalError as error:
+            tracker.refused("http", request.path[1:], request.remote or "?", error)
+            body = reply.failure(str(error), retry_minutes=error.retry_minutes)
+        except StoreDownError as error:
+            log.error("%s", error)
+            body = reply.failure("the tracker's store does not answer", retry_minutes=_RETRY_MINUTES)
+        except Exception:
+            log.exception("internal error at %s", request.path)
+            body = reply.failure("internal error", retry_minutes=_RETRY_MINUTES)
+        return web.Response(body=body, content_type="text/plain")
+
+    return handler
+
+
+def _without_mistakes_of_others(record: logging.LogRecord) -> bool:
+    """Make one line of what is no HTTP: aiohttp answers it with 400, and logs a traceback as for a fault."""
+    mistake = record.exc_info[1] if record.exc_info else None
+    if not isinstance(mistake, HttpProcessingError):
+        return True
+    log.info("refused %r", record.getMessage())
+    return False
+
+
+def _query(request: web.Request) -> bytes:
+    # The target as it came over the wire: rel_url has been through a parser of text.
+    return request.raw_path.partition("?")[2].encode(errors="surrogateescape")
+
+
+def _source(tracker: Tracker, request: web.Request, claimed: bytes | None) -> Source:
+    transport = request.transport
+    if transport is None:
+        raise RefusalError("the connection is gone", _RETRY_MINUTES)
+    address = _address(transport.get_extra_info("peername"))
+    reached_at = _address(transport.get_extra_info("sockname"))
+    if not tracker.networks.speaks_for_others(address):
+        return tracker.source(address, reached_at, None)
+    # A proxy reaches the tracker where its clients do not: they named the address that they reach.
+    host = packed_address(request.host.rpartition(":")[0].strip("[]") or request.host)
+    forwarded = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
+    return tracker.source(address, host or reached_at, claimed, forwarded)
+
+
+def _address(name: Any) -> bytes:
+    # (host, port) or (host, port, flow, scope); a Unix socket has a path or nothing.
+    address = packed_address(name[0]) if isinstance(name, tuple) else None
+    if address is None:
+        raise RefusalError("the tracker cannot see your address", _RETRY_MINUTES)
+    return address

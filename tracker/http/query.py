@@ -1,0 +1,118 @@
+"""From the raw query bytes of an HTTP request to a typed one, or to a refusal that names the parameter.
+
+`info_hash` and `peer_id` are bytes, not text, so nothing here decodes the query as UTF-8.
+"""
+
+import re
+from urllib.parse import unquote_to_bytes
+
+from tracker.networks import packed_address
+from tracker.request import (
+    DEFAULT_NUMWANT,
+    AnnounceRequest,
+    BadRequestError,
+    Event,
+    InfoHash,
+    PeerId,
+    peers_wanted,
+)
+
+MOST_SCRAPED = 1000
+_LONGEST_KEY = 64
+# The length is bounded before int() sees it: nineteen digits hold every 63-bit counter.
+_NUMBER = re.compile(rb"-?[0-9]{1,19}")
+_EVENTS = {event.value: event for event in Event}
+
+
+def parse_announce(query: bytes) -> AnnounceRequest:
+    """Read an announce; raises BadRequestError."""
+    # The first of two values counts, so the last is put in first.
+    given = dict(reversed(_pairs(query)))
+    return AnnounceRequest(
+        InfoHash(_twenty_bytes("info_hash", given.get(b"info_hash"))),
+        PeerId(_twenty_bytes("peer_id", given.get(b"peer_id"))),
+        _port(given),
+        _bytes_count(given, "left"),
+        _bytes_count(given, "uploaded", 0),
+        _bytes_count(given, "downloaded", 0),
+        _event(given),
+        peers_wanted(_integer(given, "numwant", DEFAULT_NUMWANT)),
+        _key(given),
+        # A tracker may answer compactly whatever it was asked (BEP 23): the dictionary only on a plain no.
+        given.get(b"compact") != b"0",
+        given.get(b"no_peer_id") == b"1",
+        _claimed(given),
+    )
+
+
+def parse_scrape(query: bytes) -> tuple[InfoHash, ...]:
+    """The info-hashes that a scrape asks for (BEP 48), each once; raises BadRequestError."""
+    hashes = [value for name, value in _pairs(query) if name == b"info_hash"]
+    if len(hashes) > MOST_SCRAPED:
+        raise BadRequestError("info_hash", f"is given more than {MOST_SCRAPED} times", bep=48)
+    return tuple(dict.fromkeys(InfoHash(_twenty_bytes("info_hash", value, bep=48)) for value in hashes))
+
+
+def _pairs(query: bytes) -> list[tuple[bytes, bytes]]:
+    # A plus stays a plus: info-hashes are percent-encoded bytes (RFC 1738), not a form's fields.
+    pairs = []
+    for field in query.split(b"&"):
+        name, _, value = field.partition(b"=")
+        if b"%" in field:
+            name, value = unquote_to_bytes(name), unquote_to_bytes(value)
+        if name:
+            pairs.append((name, value))
+    return pairs
+
+
+def _twenty_bytes(name: str, value: bytes | None, bep: int = 3) -> bytes:
+    if value is None:
+        raise BadRequestError(name, "is missing", bep)
+    if len(value) != 20:
+        raise BadRequestError(name, f"has {len(value)} bytes instead of 20", bep)
+    return value
+
+
+def _integer(given: dict[bytes, bytes], name: str, default: int | None = None) -> int:
+    value = given.get(name.encode())
+    if not value:
+        if default is None:
+            raise BadRequestError(name, "is missing")
+        return default
+    if not _NUMBER.fullmatch(value):
+        raise BadRequestError(name, "is not a number")
+    return int(value)
+
+
+def _bytes_count(given: dict[bytes, bytes], name: str, default: int | None = None) -> int:
+    count = _integer(given, name, default)
+    if count < 0:
+        raise BadRequestError(name, "is negative")
+    return count
+
+
+def _port(given: dict[bytes, bytes]) -> int:
+    port = _integer(given, "port")
+    if not 1 <= port <= 65535:
+        raise BadRequestError("port", "is not between 1 and 65535")
+    return port
+
+
+def _event(given: dict[bytes, bytes]) -> Event:
+    event = _EVENTS.get(given.get(b"event", b""))
+    if event is None:
+        raise BadRequestError("event", "is none of started, completed, stopped, paused")
+    return event
+
+
+def _key(given: dict[bytes, bytes]) -> bytes:
+    key = given.get(b"key", b"")
+    if len(key) > _LONGEST_KEY:
+        raise BadRequestError("key", f"is longer than {_LONGEST_KEY} bytes", bep=7)
+    return key
+
+
+def _claimed(given: dict[bytes, bytes]) -> bytes | None:
+    # Ignored where it is no address: BEP 3 lets `ip` be a name, and from most senders it does not count.
+    said = given.get(b"ip") or given.get(b"ipv4") or given.get(b"ipv6")
+    return packed_address(said.decode("latin-1")) if said else None

@@ -1,0 +1,1 @@
+"""What people and programs see: one frozen snapshot, and its renderings."""

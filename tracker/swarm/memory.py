@@ -1,0 +1,275 @@
+"""The swarms in this process's own memory. One thread only."""
+
+import random
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+from tracker.handout import hand_out, strangers_wanted
+from tracker.networks import reachable
+from tracker.request import AnnounceRequest, Event, InfoHash
+from tracker.swarm.leases import Leases
+from tracker.swarm.peer import (
+    Answer,
+    Peer,
+    PeerStatus,
+    Source,
+    Tally,
+    identity_of,
+    news_of,
+    next_look,
+    renewed,
+    silent_from,
+    valid_until,
+)
+from tracker.swarm.roster import NOBODY, Crowd, Room, Roster
+from tracker.swarm.state import State
+from tracker.swarm.store import Expired, interval_for
+
+# How often to look for a peer of another room: among all, then in the rooms.
+_TRIES = 8
+
+
+class Swarm(Crowd):
+    """The peers of one torrent, all and by rooms, and how each is found again when it comes back."""
+
+    __slots__ = ("by_endpoint", "by_identity", "repository", "rooms", "swarm_id")
+
+    def __init__(self, swarm_id: InfoHash, roster: Roster) -> None:
+        super().__init__(roster.in_swarm)
+        self.swarm_id = swarm_id
+        self.by_identity: dict[bytes, int] = {}
+        self.by_endpoint: dict[bytes, int] = {}
+        self.rooms: dict[bytes, Room] = {}
+        self.repository: dict[int, None] = {}
+
+
+class MemoryStore:
+    """All swarms of one tracker. An announce takes as long in a swarm of ten thousand as in one of fifty."""
+
+    at_once = True
+
+    def __init__(self, rng: random.Random, room_of: Callable[[bytes], bytes], state: State) -> None:
+        self._rng = rng
+        self._room_of = room_of
+        self._state = state
+        self._swarms: dict[InfoHash, Swarm] = {}
+        self._roster = Roster()
+        self._leases = Leases(self._roster.due)
+
+    async def announce(
+        self, swarm_id: InfoHash, request: AnnounceRequest, source: Source, now: float
+    ) -> Answer:
+        swarm = self._swarms.get(swarm_id)
+        if swarm is None:
+            swarm = self._swarms[swarm_id] = Swarm(swarm_id, self._roster)
+        row = self._find(swarm, request, source)
+        former = self._roster.get(row) if row is not None else None
+        interval = interval_for(len(self._roster) + (row is None))
+        status = PeerStatus.from_event_and_left(request.event, request.left)
+        news = news_of(former.seeding if former else None, status)
+        if request.event is Event.COMPLETED and not (former and former.seeding):
+            self._state.add(swarm_id)
+        chosen: list[int] = []
+        if status is PeerStatus.STOPPED:
+            if row is not None:
+                self._remove(swarm, row)
+        else:
+            peer = renewed(former, request, source, self._room_of, now, interval)
+            # The answer is drawn before a newcomer is in.
+            strangers = self._strangers(swarm, peer, row, request.numwant)
+            chosen = self._choose(swarm, peer, row, strangers, request.numwant)
+            row = self._put(swarm, row, former, peer)
+            if request.numwant:
+                self._roster.keep_strangers(row, strangers)
+        return Answer(*self._contacts(chosen, request, source), self._tally(swarm), interval, news)
+
+    async def tally(self, swarm_id: InfoHash) -> Tally:
+        swarm = self._swarms.get(swarm_id)
+        return self._tally(swarm) if swarm else Tally(downloaded=self._state.count(swarm_id))
+
+    async def peers(self, swarm_id: InfoHash) -> list[Peer]:
+        swarm = self._swarms.get(swarm_id)
+        return [self._roster.get(row) for row in swarm.by_identity.values()] if swarm else []
+
+    async def interval(self) -> int:
+        return interval_for(len(self._roster))
+
+    async def expire(self, now: float, most: int) -> Expired:
+        roster = self._roster
+        lost = []
+        for row in self._leases.come_up(now, most):
+            seen, interval, keeps = roster.seen[row], roster.intervals[row], roster.keeps_interval(row)
+            if valid_until(seen, interval, keeps) > now:
+                self._leases.set(row, next_look(seen, interval, keeps, now))
+                continue
+            room = roster.rooms[row]
+            assert room is not None
+            assert isinstance(room.swarm, Swarm)
+            lost.append((room.swarm.swarm_id, roster.get(row)))
+            self._remove(room.swarm, row)
+        return Expired(lost, self._leases.due(now))
+
+    async def withdraw(self, swarm_id: InfoHash) -> None:
+        swarm = self._swarms.pop(swarm_id, None)
+        for row in list(swarm.by_identity.values()) if swarm else ():
+            self._leases.strike_out(row)
+            self._roster.free(row)
+
+    async def secret(self) -> bytes:
+        return self._state.secret
+
+    async def save(self) -> None:
+        await self._state.save()
+
+    async def close(self) -> None:
+        self._state.close()
+
+    def _tally(self, swarm: Swarm) -> Tally:
+        return Tally(len(swarm.seeding), len(swarm.leeching), self._state.count(swarm.swarm_id))
+
+    def _find(self, swarm: Swarm, request: AnnounceRequest, source: Source) -> int | None:
+        """The row that this announcer has had until now."""
+        row = swarm.by_identity.get(identity_of(request))
+        holder = swarm.by_endpoint.get(source.address + request.port.to_bytes(2, "big"))
+        if holder is None or holder == row:
+            return row
+        # A restarted client has the endpoint of the old one. The old one's late `stopped` must not turn the
+        # new one out, so an endpoint alone is no proof for leaving.
+        if request.event is Event.STOPPED and self._roster.identities[holder][:20] != request.peer_id:
+            return row
+        if row is None:
+            return holder
+        self._remove(swarm, holder)
+        return row
+
+    def _put(self, swarm: Swarm, row: int | None, former: Peer | None, peer: Peer) -> int:
+        roster = self._roster
+        if row is None:
+            row = roster.new_row()
+            self._leases.set(row, silent_from(peer.seen, peer.interval))
+        if former is None or (former.room, former.seeding) != (peer.room, peer.seeding):
+            if former is not None:
+                self._leave(swarm, row)
+            room = swarm.rooms.get(peer.room)
+            if room is None:
+                room = swarm.rooms[peer.room] = Room(roster.in_room, peer.room, swarm)
+            room.pool(peer.seeding).add(row)
+            swarm.pool(peer.seeding).add(row)
+        else:
+            room = roster.rooms[row]
+            assert room is not None
+        if former is None or former[:3] != peer[:3]:
+            if former is not None:
+                self._unlist(swarm, former)
+            swarm.by_identity[peer.identity] = row
+            for endpoint in (peer.endpoint4, peer.endpoint6):
+                if endpoint is not None:
+                    swarm.by_endpoint[endpoint] = row
+        if peer.beside_tracker and peer.seeding:
+            swarm.repository[row] = None
+        else:
+            swarm.repository.pop(row, None)
+        roster.put(row, peer, room)
+        return row
+
+    def _remove(self, swarm: Swarm, row: int) -> None:
+        self._unlist(swarm, self._roster.get(row))
+        swarm.repository.pop(row, None)
+        self._leave(swarm, row)
+        self._leases.strike_out(row)
+        self._roster.free(row)
+        if not len(swarm):
+            del self._swarms[swarm.swarm_id]
+
+    def _unlist(self, swarm: Swarm, peer: Peer) -> None:
+        del swarm.by_identity[peer.identity]
+        for endpoint in (peer.endpoint4, peer.endpoint6):
+            if endpoint is not None:
+                del swarm.by_endpoint[endpoint]
+
+    def _leave(self, swarm: Swarm, row: int) -> None:
+        room = self._roster.rooms[row]
+        assert room is not None
+        seeding = self._roster.is_seeding(row)
+        room.pool(seeding).remove(row)
+        swarm.pool(seeding).remove(row)
+        if not len(room):
+            del swarm.rooms[room.key]
+
+    def _choose(
+        self, swarm: Swarm, peer: Peer, row: int | None, strangers: list[int], wanted: int
+    ) -> list[int]:
+        room = swarm.rooms.get(peer.room)
+        leeching = room.leeching.rows if room else ()
+        seeding = room.seeding.rows if room and not peer.seeding else ()
+        seed = None
+        if not peer.seeding:
+            seed = next((one for one in swarm.repository if one != row), None)
+            if seed is None and not seeding and len(swarm.seeding):
+                # Any, but the same at each announce.
+                rows = swarm.seeding.rows
+                seed = rows[int.from_bytes(peer.endpoint) % len(rows)]
+        return hand_out(leeching, seeding, strangers, seed if seed != row else None, wanted, self._rng, row)
+
+    def _strangers(self, swarm: Swarm, peer: Peer, row: int | None, wanted: int) -> list[int]:
+        """Peers of other rooms: those that it was given before, while they are there, and else new ones."""
+        room = swarm.rooms.get(peer.room)
+        if len(swarm.rooms) == (room is not None):
+            return []
+        neighbours = len(room.leeching) + (0 if peer.seeding else len(room.seeding)) if room else 0
+        if row is not None and self._roster.rooms[row] is room:
+            neighbours -= 1
+        count = strangers_wanted(neighbours, wanted)
+        found = []
+        if row is not None:
+            kept = self._roster.strangers_of(row)
+            found = [one for one in kept if one != NOBODY and self._is_stranger(swarm, peer, one)][:count]
+        for one in self._drawn(swarm, peer) if len(found) < count else ():
+            if one not in found and self._is_stranger(swarm, peer, one):
+                found.append(one)
+                if len(found) == count:
+                    break
+        return found
+
+    def _drawn(self, swarm: Swarm, peer: Peer) -> Iterator[int]:
+        """Some peers of the swarm by chance, and then, for one whose room is nearly all of it, by rooms."""
+        leeching = swarm.leeching.rows
+        seeding = () if peer.seeding else swarm.seeding.rows
+        total = len(leeching) + len(seeding)
+        for _ in range(_TRIES if total else 0):
+            place = int(self._rng.random() * total)
+            yield leeching[place] if place < len(leeching) else seeding[place - len(leeching)]
+        for room in islice(swarm.rooms.values(), _TRIES if total else 0):
+            if room.key != peer.room:
+                yield from islice(room.leeching.rows, _TRIES)
+                yield from islice(room.seeding.rows, 0 if peer.seeding else _TRIES)
+
+    def _is_stranger(self, swarm: Swarm, peer: Peer, row: int) -> bool:
+        room = self._roster.rooms[row]
+        return (
+            room is not None
+            and room.swarm is swarm
+            and room.key != peer.room
+            and not (peer.seeding and self._roster.is_seeding(row))
+            # It is handed out in any case, and while it alone joins two rooms they are islands without it.
+            and row not in swarm.repository
+        )
+
+    def _contacts(
+        self, rows: list[int], request: AnnounceRequest, source: Source
+    ) -> tuple[list[bytes], list[bytes]]:
+        """How the announcer reaches these peers: in its own family of addresses, if they have one there."""
+        own, other = self._roster.endpoints4, self._roster.endpoints6
+        if len(source.address) != 4:
+            own, other = other, own
+        endpoints, peer_ids = [], []
+        for row in rows:
+            endpoint = own[row] or other[row]
+            assert endpoint is not None
+            # Loopback begins with 127 in IPv4 and with 0 in IPv6.
+            found = reachable(endpoint, *source) if endpoint[0] in (127, 0) else endpoint
+            if found is not None:
+                endpoints.append(found)
+                if not request.compact:
+                    peer_ids.append(self._roster.identities[row][:20])
+        return endpoints, peer_ids
