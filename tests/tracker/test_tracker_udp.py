@@ -22,7 +22,6 @@ from tracker.udp.connection import ConnectionIds
 Publish = Callable[..., bytes]
 Room = Any
 PROTOCOL_ID = 0x41727101980
-PEER_ID = b"-XX0001-udp-udp-udp-"
 
 
 class Datagrams(asyncio.DatagramProtocol):
@@ -57,7 +56,7 @@ class Client:
 def announce(
     connection: bytes, image: bytes, left: int = 1000, event: int = 0, numwant: int = -1, port: int = 6881
 ) -> bytes:
-    head = struct.pack(">8sII20s20s", connection, 1, 8, image, PEER_ID)
+    head = struct.pack(">8sII20s20s", connection, 1, 8, image, b"-XX0001-udp-%08d" % port)
     return head + struct.pack(">QQQIIIiH", 0, left, 0, event, 0, 5, numwant, port)
 
 
