@@ -45,9 +45,9 @@ def test_the_wheel_serves_from_an_environment_of_its_own(tmp_path: Path) -> None
         site = said.read_text().partition("announce ")[2].partition("/announce")[0]
         page = get(f"{site}/")
         assert "<title>" in page
-        css = (PROJECT / "tracker" / "page.css").read_text()
+        css = (PROJECT / "tracker" / "look" / "page.css").read_text()
         assert css in page
-        assert get(f"{site}/health") == '{"status": "ok"}'
+        assert get(f"{site}/health") == '{"status": "ok", "torrents": 0}'
     finally:
         server.terminate()
     assert server.wait(30) == 0
