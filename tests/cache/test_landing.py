@@ -114,6 +114,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.iterdir()
+        if not path.name.startswith(".tracker")  # the tracker's own state
         if path.is_file()
     }
 
