@@ -73,6 +73,13 @@ def network(context: click.Context, parameter: click.Parameter, values: tuple[st
     help=f"Where the counts of downloads are kept over restarts [default: FOLDER/{server.STATE_FILE}].",
 )
 @click.option(
+    "--store",
+    "url",
+    metavar="URL",
+    help="Keep the swarms in Valkey or Redis, such as valkey://10.1.0.5:6379/0, for "
+    "several trackers to share.",
+)
+@click.option(
     "--access-log",
     type=click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path),
     help="A line for each request goes there; - is standard error.",
@@ -84,17 +91,20 @@ def main(
     trust_proxy: list[IPNetwork],
     room: list[IPNetwork],
     state: Path | None,
+    url: str | None,
     access_log: Path | None,
 ) -> None:
     """Track the .torrent files below FOLDER, and show who has them at http://ADDRESS:PORT/."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     # It reports each batch of changes; the allow-list says what came of them.
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    if url is not None and state is not None:
+        raise click.UsageError("--state is for swarms in memory; with --store, the counts are there too")
     networks = Networks(allow or PRIVATE, trust_proxy, room)
     try:
         if access_log is not None:
             access.record_every_request(access_log)
-        store = server.open_store(folder, networks, state=state)
+        store = server.open_store(folder, networks, state=state, url=url)
         tcp, udp = server.bind(*listen)
         with tcp, udp:
             asyncio.run(_serve(folder, tcp, udp, networks, store))

@@ -7,7 +7,7 @@ But some must, or the rooms were islands.
 
 import random
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 # What a seat needs to exchange pieces with, and how many of them are elsewhere even where its own room has
 # enough.
@@ -17,9 +17,49 @@ BRIDGES = 1
 T = TypeVar("T")
 
 
+class Shares(NamedTuple):
+    """How many of each kind an announcer gets; the first two are of its own room."""
+
+    leeching: int
+    seeding: int
+    strangers: int
+
+
 def strangers_wanted(neighbours: int, wanted: int) -> int:
     """How many peers of other rooms a seat gets that has so many neighbours and wants so many peers."""
     return min(wanted, max(BRIDGES, min(ENOUGH, wanted) - neighbours))
+
+
+def shares(leeching: int, seeding: int, strangers: int, wanted: int) -> Shares:
+    """Divide the `wanted` among what there is."""
+    if wanted <= 0:
+        return Shares(0, 0, 0)
+    neighbours = leeching + seeding
+    near = min(neighbours, wanted - min(strangers, wanted - 1))
+    # Of both kinds their share, and at least one of each that there is.
+    share = -(-near * seeding // max(1, neighbours))
+    seeds = min(share, near - (near > 1 and leeching > 0))
+    return Shares(near - seeds, seeds, min(strangers, wanted - near))
+
+
+def arcs(length: int, count: int, rng: random.Random) -> list[tuple[int, int]]:
+    """Where to find `count` members in a row from somewhere, as if all `length` sat in a ring.
+
+    Each is as likely as another, and a room of thousands is a graph in which all are near. The ring is cut
+    open at its end: there may be two stretches, each from an index up to another.
+    """
+    if count <= 0 or length <= 0:
+        return []
+    start = int(rng.random() * length)
+    end = start + min(count, length)
+    return [(start, end)] if end <= length else [(start, length), (0, end - length)]
+
+
+def with_seed(chosen: list[T], seed: T | None, wanted: int) -> list[T]:
+    """`chosen`, with the repository's seed in whatever happens."""
+    if seed is None or seed in chosen or not wanted:
+        return chosen
+    return [*chosen[: wanted - 1], seed]
 
 
 def hand_out(
@@ -33,38 +73,16 @@ def hand_out(
 ) -> list[T]:
     """At most `wanted` peers, each once, and never the `asker`.
 
-    `leeching` and `seeding` are the own room's. Of more than `wanted` it gets a run from any place, as if
-    they sat in a ring: each is as likely as another, and a room of thousands is a graph in which all are
-    near. `strangers`, as many as `strangers_wanted` says, are to be the same at each announce: another one
-    each time would be one more connection between the rooms. `seed` is in whatever happens. For a seat that
-    is complete, `seeding` is to be empty and `seed` None, and no stranger a seed.
+    `leeching` and `seeding` are the own room's. `strangers`, as many as `strangers_wanted` says, are to be
+    the same at each announce: another one each time would be one more connection between the rooms. For a
+    seat that is complete, `seeding` is to be empty and `seed` None, and no stranger a seed.
     """
-    if wanted <= 0:
-        return []
-    neighbours = len(leeching) + len(seeding)
-    near = min(neighbours, wanted - min(len(strangers), wanted - 1))
-    # Of both kinds their share, and at least one of each that there is.
-    share = -(-near * len(seeding) // max(1, neighbours))
-    seeds = min(share, near - (near > 1 and len(leeching) > 0))
-    chosen = list(strangers[: wanted - near])
-    chosen += _run(leeching, near - seeds, rng, asker)
-    chosen += _run(seeding, seeds, rng, asker)
-    if seed is not None and seed not in chosen:
-        del chosen[wanted - 1 :]
-        chosen.append(seed)
-    return chosen
-
-
-def _run(members: Sequence[T], count: int, rng: random.Random, asker: T | None) -> list[T]:
-    """`count` members in a row from somewhere, as if they sat in a ring."""
-    if count <= 0:
-        return []
-    start = int(rng.random() * len(members))
-    end = start + count + 1  # one more, should the asker be among them
-    run = list(members[start:end])
-    if end > len(members):
-        run += members[: min(end - len(members), start)]
-    if asker in run:
-        run.remove(asker)
-    del run[count:]
-    return run
+    share = shares(len(leeching), len(seeding), len(strangers), wanted)
+    chosen = list(strangers[: share.strangers])
+    for members, count in ((leeching, share.leeching), (seeding, share.seeding)):
+        # One more, should the asker be among them.
+        run = [one for start, end in arcs(len(members), count + 1, rng) for one in members[start:end]]
+        if asker in run:
+            run.remove(asker)
+        chosen += run[:count]
+    return with_seed(chosen, seed, wanted)

@@ -3,7 +3,6 @@
 import logging
 import random
 import socket
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +16,8 @@ from tracker.look import routes
 from tracker.networks import PRIVATE, IPNetwork, Networks
 from tracker.swarm.memory import MemoryStore
 from tracker.swarm.state import State, StateError
-from tracker.swarm.store import Store
+from tracker.swarm.store import Store, StoreDownError
+from tracker.swarm.valkey import ValkeyStore
 from tracker.tracker import Tracker
 from tracker.udp.frontend import UdpFrontEnd
 
@@ -51,7 +51,7 @@ def attach(
     *,
     networks: Networks | None = None,
     store: Store | None = None,
-    clock: Callable[[], float] = time.monotonic,
+    clock: Callable[[], float] | None = None,
     rng: random.Random | None = None,
 ) -> Tracker:
     """Make `app` the tracker of the `.torrent` files below `folder`.
@@ -59,11 +59,11 @@ def attach(
     Adds the routes `/announce`, `/scrape`, `/`, `/health`, `/metrics` and `/api/v1/swarms`. When the
     application has started (`AppRunner.setup` has returned) the folder has been read and every torrent in it
     is served; a folder that cannot be read raises OSError there. Swarms are kept in memory, and nothing of
-    them over a restart, unless there is a `store`. `clock` counts seconds and never goes back.
+    them over a restart, unless there is a `store`. `clock` takes the place of the store's.
     """
     networks = networks or Networks()
     store = store or MemoryStore(rng or random.Random(), networks.room_of, State())
-    tracker = Tracker(AllowList(folder), store, networks, clock)
+    tracker = Tracker(AllowList(folder), store, networks, clock or store.clock)
 
     async def running(app: web.Application) -> AsyncIterator[None]:
         async with tracker.running():
@@ -123,11 +123,18 @@ class StoreError(Exception):
     """The swarms cannot be kept where somebody wants them: where, and why."""
 
 
-def open_store(folder: Path, networks: Networks, state: Path | None = None) -> Store:
-    """The swarms in memory; what outlasts a restart is in `state`.
+def open_store(
+    folder: Path, networks: Networks, *, state: Path | None = None, url: str | None = None
+) -> Store:
+    """The swarms: in Valkey at `url`, or in memory, with what outlasts a restart in `state`.
 
     By default that is in the folder, if it can be. Raises StoreError.
     """
+    if url is not None:
+        try:
+            return ValkeyStore(url, random.Random(), networks.room_of)
+        except (StoreDownError, ValueError) as error:
+            raise StoreError(str(error)) from error
     try:
         kept = State(state) if state is not None else _default_state(folder / STATE_FILE)
     except StateError as error:

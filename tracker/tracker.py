@@ -131,13 +131,15 @@ class Tracker:
         while True:
             try:
                 if self.allow_list.published is not published:
-                    published = self.allow_list.published
-                    now_known = {entry.swarm_id for entry in published}
+                    now_published = self.allow_list.published
+                    now_known = {entry.swarm_id for entry in now_published}
                     for gone in known - now_known:
                         await self.store.withdraw(gone)
-                    known = now_known
+                    published, known = now_published, now_known
                 await self._expire()
                 await self.store.save()
+                if told:
+                    log.info("no longer: %s", told)
                 told = ""
             except (StateError, StoreDownError) as error:
                 if str(error) != told:  # once, not every second

@@ -64,6 +64,12 @@ from ogtorrent.repository.serve import serve as run
     metavar="NETWORK",
     help="A network whose PCs sit together; by default each /24 of IPv4, each /64 of IPv6. May be repeated.",
 )
+@click.option(
+    "--store",
+    metavar="URL",
+    help="Keep the tracker's swarms in Valkey or Redis, such as valkey://10.1.0.5:6379/0, for "
+    "several servers to share.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Log also what is only of interest to a developer.")
 def serve(
     root: Path | None,
@@ -74,6 +80,7 @@ def serve(
     allow: tuple[str, ...],
     trust_proxy: tuple[str, ...],
     rooms: tuple[str, ...],
+    store: str | None,
     verbose: bool,
 ) -> None:
     """Publish and seed every image below ROOT until SIGTERM or Ctrl-C.
@@ -109,5 +116,6 @@ def serve(
         parse_networks(allow),
         parse_networks(trust_proxy),
         parse_networks(rooms),
+        store,
     )
     asyncio.run(run(wanted, ready))

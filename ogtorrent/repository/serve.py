@@ -46,6 +46,7 @@ class Wanted:
     allow: Sequence[tracker.server.IPNetwork] = ()
     trust_proxy: Sequence[tracker.server.IPNetwork] = ()
     rooms: Sequence[tracker.server.IPNetwork] = ()
+    store: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,10 @@ async def _work(
 def _tracker(app: web.Application, wanted: Wanted) -> tracker.server.Tracker:
     allowed = [*tracker.server.PRIVATE, *own_networks(), *wanted.allow]
     networks = tracker.server.Networks(allowed, wanted.trust_proxy, wanted.rooms)
-    store = tracker.server.open_store(wanted.root.path, networks)
+    try:
+        store = tracker.server.open_store(wanted.root.path, networks, url=wanted.store)
+    except tracker.server.StoreError as error:
+        raise CannotJoin("the tracker's swarms", str(error), "Check --store and its server.") from error
     return tracker.server.attach(app, wanted.root.path, networks=networks, store=store)
 
 

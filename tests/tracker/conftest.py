@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ import aiohttp
 import bencode2
 import pytest
 from aiohttp import web
+from valkeys import Server
 from yarl import URL
 
 from tracker import allowlist, server
@@ -66,6 +67,13 @@ class Room:
     tracker: Tracker
     from_address: dict[str, aiohttp.ClientSession] = field(default_factory=dict)
 
+    async def __aenter__(self) -> "Room":
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        for session in self.from_address.values():
+            await session.close()
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
@@ -105,11 +113,23 @@ async def room(tmp_path: Path, without_pause: None) -> AsyncIterator[Room]:
     async with (
         tracking(tmp_path, clock=clock, rng=random.Random(1)) as (tracker, port),
         aiohttp.ClientSession() as session,
+        Room(port, clock, session, tracker) as opened,
     ):
-        opened = Room(port, clock, session, tracker)
         yield opened
-        for other in opened.from_address.values():
-            await other.close()
+
+
+@pytest.fixture(scope="session")
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("valkey"))
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def valkey(valkey_server: Server) -> str:
+    """The URL of an empty store."""
+    valkey_server.empty()
+    return valkey_server.url
 
 
 @asynccontextmanager

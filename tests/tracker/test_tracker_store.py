@@ -11,6 +11,7 @@ from tracker.swarm.memory import MemoryStore
 from tracker.swarm.peer import Answer, News, PeerStatus, Source, Tally
 from tracker.swarm.state import State
 from tracker.swarm.store import Store, interval_for
+from tracker.swarm.valkey import ValkeyStore
 
 IMAGE = InfoHash(b"i" * 20)
 EVERYBODY = 10_000
@@ -35,9 +36,13 @@ def source(seat: int) -> Source:
     return at(f"10.1.{seat // 200}.{seat % 200}")
 
 
-@pytest.fixture
-async def store() -> AsyncIterator[Store]:
-    opened = MemoryStore(random.Random(1), Networks().room_of, State())
+@pytest.fixture(params=["memory", "valkey"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    opened: Store
+    if request.param == "memory":
+        opened = MemoryStore(random.Random(1), Networks().room_of, State())
+    else:
+        opened = ValkeyStore(request.getfixturevalue("valkey"), random.Random(1), Networks().room_of)
     yield opened
     await opened.close()
 
@@ -278,6 +283,114 @@ async def test_a_withdrawn_torrent_keeps_its_count_of_downloads(store: Store) ->
     assert await store.tally(IMAGE) == Tally(downloaded=1)
     assert await store.peers(IMAGE) == []
     assert await expire(store, 1000) == []
+
+
+def in_room(number: int, seat: int) -> Source:
+    return at(f"10.2.{number}.{seat}")
+
+
+async def test_rooms_are_joined_by_few_who_stay_the_same(store: Store) -> None:
+    seats = [(number, seat) for seat in range(1, 9) for number in range(5)]
+    before: dict[tuple[int, int], set[bytes]] = {}
+    for turn in range(3):
+        met: dict[tuple[int, int], list[Source]] = {}
+        for number, seat in seats:
+            asked = request(number * 100 + seat)
+            answer = await store.announce(IMAGE, asked, in_room(number, seat), turn * 5)
+            met[number, seat] = [Source(one[:-2], b"") for one in answer.endpoints]
+        bridges = {
+            place: {one.address for one in there if one.address[2] != place[0]}
+            for place, there in met.items()
+        }
+        if turn == 2:
+            assert bridges == before
+        before = bridges
+    # The first of each room found fewer than three beside it, and keeps those from elsewhere for one turn.
+    assert all(len(there) == 1 for there in bridges.values())
+    assert all(len(there) == 8 for there in met.values())
+    reached, todo = set(), [in_room(*seats[0]).address]
+    while todo:
+        address = todo.pop()
+        if address not in reached:
+            reached.add(address)
+            todo += [one.address for one in met[address[2], address[3]]]
+    assert len(reached) == len(seats)
+
+
+async def test_one_in_a_room_of_its_own_is_joined_to_a_great_room(store: Store) -> None:
+    for seat in range(1, 101):
+        await store.announce(IMAGE, request(seat, left=seat % 2), in_room(1, seat), 0)
+    answer = await store.announce(IMAGE, request(999), in_room(2, 1), 1)
+    assert len(answer.endpoints) >= 3
+    assert {address[2] for address in map(bytes, answer.endpoints)} == {1}
+    alone = in_room(2, 1).address
+    turns = [await store.announce(IMAGE, request(1, left=1), in_room(1, 1), turn) for turn in (2, 7)]
+    for answer in turns:
+        assert [one[:-2] for one in answer.endpoints if one[2] != 1] == [alone]
+
+
+async def test_a_seat_gets_as_many_as_it_wants_and_the_repositorys_seed_among_them(store: Store) -> None:
+    await store.announce(IMAGE, request(1, left=0), at("10.3.0.1", "10.3.0.1"), 0)
+    for seat in range(2, 200):
+        await store.announce(IMAGE, request(seat, left=seat % 4), source(seat), 0)
+    for wanted in (0, 1, 2, 5, 50, 200):
+        for left in (0, 1):
+            answer = await store.announce(IMAGE, request(5, left, numwant=wanted), source(5), 1)
+            got = addresses(answer)
+            assert len(set(got)) == len(got) == min(wanted, 198 if left else 148)
+            assert ("10.3.0.1" in got) == bool(left and wanted)
+
+
+async def test_a_seed_that_comes_again_gets_no_more_from_elsewhere(store: Store) -> None:
+    for seat in (1, 2, 3):
+        await store.announce(IMAGE, request(seat), in_room(1, seat), 0)
+        await store.announce(IMAGE, request(10 + seat), in_room(2, seat), 0)
+    for turn in range(3):
+        answer = await store.announce(IMAGE, request(20, left=0), in_room(1, 20), turn)
+        assert sorted(one[2] for one in answer.endpoints) == [1, 1, 1, 2]
+
+
+async def test_without_the_repository_one_whole_seat_elsewhere_takes_its_place(store: Store) -> None:
+    for seat in range(1, 31):
+        await store.announce(IMAGE, request(seat, left=seat % 10), in_room(1, seat), 0)
+        await store.announce(IMAGE, request(100 + seat), in_room(2, seat), 0)
+    for seat in range(1, 6):
+        turns = [await store.announce(IMAGE, request(100 + seat), in_room(2, seat), turn) for turn in (1, 6)]
+        assert any(one[2] == 1 and one[3] % 10 == 0 for one in turns[0].endpoints)
+        assert sorted(turns[0].endpoints) == sorted(turns[1].endpoints)
+
+
+async def test_a_seed_of_the_repository_that_has_left_is_not_handed_out(store: Store) -> None:
+    seed, place = request(1, left=0), at("10.3.0.1", "10.3.0.1")
+    await store.announce(IMAGE, seed, place, 0)
+    assert addresses(await store.announce(IMAGE, request(2), in_room(1, 2), 0)) == ["10.3.0.1"]
+    await store.announce(IMAGE, seed._replace(event=Event.STOPPED), place, 1)
+    assert addresses(await store.announce(IMAGE, request(2), in_room(1, 2), 2)) == []
+
+
+async def test_who_moves_to_another_room_is_joined_to_the_others_from_there(store: Store) -> None:
+    for seat in range(1, 11):
+        await store.announce(IMAGE, request(seat), in_room(1, seat), 0)
+    moving = request(99, key=b"k")
+    await store.announce(IMAGE, moving, in_room(2, 99), 1)
+    await store.announce(IMAGE, request(50), in_room(3, 50), 2)
+    answer = await store.announce(IMAGE, moving, in_room(1, 99), 3)
+    assert sorted(one[2] for one in answer.endpoints) == [1] * 10 + [3]
+
+
+async def test_who_was_looked_at_and_lives_is_not_looked_at_again_at_once(store: Store) -> None:
+    await store.announce(IMAGE, request(2), source(2), 0)
+    looks = [await store.expire(16, 1) for _ in range(2)]
+    assert looks[-1] == ([], False)
+
+
+async def test_who_wants_nobody_keeps_those_that_it_was_given(store: Store) -> None:
+    for seat in range(1, 30):
+        await store.announce(IMAGE, request(seat), in_room(1 + seat % 3, seat), 0)
+    first = await store.announce(IMAGE, request(99), in_room(9, 99), 1)
+    await store.announce(IMAGE, request(99, numwant=0), in_room(9, 99), 2)
+    again = await store.announce(IMAGE, request(99), in_room(9, 99), 3)
+    assert sorted(first.endpoints) == sorted(again.endpoints)
 
 
 async def test_many_come_and_go_and_nobody_is_counted_twice(store: Store) -> None:

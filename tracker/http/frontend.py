@@ -53,7 +53,7 @@ def _bencoded(tracker: Tracker, answer: Callable[[web.Request], Awaitable[bytes]
             tracker.refused("http", request.path[1:], request.remote or "?", error)
             body = reply.failure(str(error), retry_minutes=error.retry_minutes)
         except StoreDownError as error:
-            log.error("%s", error)
+            tracker.refused("http", request.path[1:], request.remote or "?", error)
             body = reply.failure("the tracker's store does not answer", retry_minutes=_RETRY_MINUTES)
         except Exception:
             log.exception("internal error at %s", request.path)

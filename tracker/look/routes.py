@@ -61,8 +61,7 @@ def _masked(answer: Handler) -> Handler:
     async def handler(request: web.Request) -> web.Response:
         try:
             return await answer(request)
-        except StoreDownError as error:
-            log.error("%s", error)
+        except StoreDownError:
             return _json({"error": "the tracker's store does not answer"}, status=503)
         except Exception:
             log.exception("internal error at %s", request.path)

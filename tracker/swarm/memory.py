@@ -1,6 +1,7 @@
 """The swarms in this process's own memory. One thread only."""
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 
@@ -17,6 +18,7 @@ from tracker.swarm.peer import (
     identity_of,
     news_of,
     next_look,
+    place_of,
     renewed,
     silent_from,
     valid_until,
@@ -47,6 +49,7 @@ class MemoryStore:
     """All swarms of one tracker. An announce takes as long in a swarm of ten thousand as in one of fifty."""
 
     at_once = True
+    clock = staticmethod(time.monotonic)
 
     def __init__(self, rng: random.Random, room_of: Callable[[bytes], bytes], state: State) -> None:
         self._rng = rng
@@ -128,19 +131,15 @@ class MemoryStore:
         return Tally(len(swarm.seeding), len(swarm.leeching), self._state.count(swarm.swarm_id))
 
     def _find(self, swarm: Swarm, request: AnnounceRequest, source: Source) -> int | None:
-        """The row that this announcer has had until now."""
+        """The row that this announcer has had until now, or takes over."""
         row = swarm.by_identity.get(identity_of(request))
         holder = swarm.by_endpoint.get(source.address + request.port.to_bytes(2, "big"))
         if holder is None or holder == row:
             return row
-        # A restarted client has the endpoint of the old one. The old one's late `stopped` must not turn the
-        # new one out, so an endpoint alone is no proof for leaving.
-        if request.event is Event.STOPPED and self._roster.identities[holder][:20] != request.peer_id:
-            return row
-        if row is None:
-            return holder
-        self._remove(swarm, holder)
-        return row
+        place, outcast = place_of(row, holder, self._roster.identities[holder][:20], request)
+        if outcast is not None:
+            self._remove(swarm, outcast)
+        return place
 
     def _put(self, swarm: Swarm, row: int | None, former: Peer | None, peer: Peer) -> int:
         roster = self._roster
@@ -218,7 +217,8 @@ class MemoryStore:
             return []
         neighbours = len(room.leeching) + (0 if peer.seeding else len(room.seeding)) if room else 0
         if row is not None and self._roster.rooms[row] is room:
-            neighbours -= 1
+            # It was counted itself, unless it is a seed among the seeds.
+            neighbours -= not (peer.seeding and self._roster.is_seeding(row))
         count = strangers_wanted(neighbours, wanted)
         found = []
         if row is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from tracker.request import AnnounceRequest, Event
 
@@ -13,6 +13,8 @@ SILENT_INTERVALS = 3
 UNPROVEN_SILENCE = 330
 # Two announces closer than this say nothing about a rate.
 _SHORTEST_RATE_SPAN = 0.5
+
+Place = TypeVar("Place")
 
 
 class PeerStatus(Enum):
@@ -111,6 +113,19 @@ def identity_of(request: AnnounceRequest) -> bytes:
 def is_beside_tracker(source: Source) -> bool:
     """Whether it runs on the tracker's own host: then it is the repository's."""
     return source.address == source.reached_at
+
+
+def place_of(
+    own: Place | None, held: Place | None, holder: bytes, request: AnnounceRequest
+) -> tuple[Place | None, Place | None]:
+    """Which place an announcer takes, and which is vacated by that: its own, or that of who has its endpoint.
+
+    `holder` is the peer_id there. A restarted client has the endpoint of the old one. The old one's late
+    `stopped` must not turn the new one out, so an endpoint alone is no proof for leaving.
+    """
+    if held is None or (request.event is Event.STOPPED and holder != request.peer_id):
+        return own, None
+    return (held, None) if own is None else (own, held)
 
 
 def renewed(

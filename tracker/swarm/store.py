@@ -19,13 +19,16 @@ class Expired(NamedTuple):
 
 
 class Store(Protocol):
-    """The swarms of one tracker, or of several. `now` is in seconds of one clock, which never goes back.
+    """The swarms of one tracker, or of several. `now` is in seconds of `clock`, wherever it is an argument.
 
     A store whose data is elsewhere raises StoreDownError when it cannot be reached.
     """
 
     at_once: bool
     """Whether answers come without waiting, so that a caller may do without a task for each."""
+
+    def clock(self) -> float:
+        """Seconds that all trackers of this store count alike, and that never go back."""
 
     async def announce(
         self, swarm_id: InfoHash, request: AnnounceRequest, source: Source, now: float

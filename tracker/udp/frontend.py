@@ -124,7 +124,7 @@ class UdpFrontEnd:
             tracker.refused("udp", _ACTIONS[action], address_text(asker.address), error)
             return packet.error_reply(transaction, str(error))
         except StoreDownError as error:
-            log.error("%s", error)
+            tracker.refused("udp", _ACTIONS[action], address_text(asker.address), error)
             return packet.error_reply(transaction, "the tracker's store does not answer")
         except Exception:
             log.exception("internal error at a datagram from %s", asker.name[0])

@@ -1,0 +1,358 @@
+"""The swarms in Valkey, so that any number of trackers serve one swarm.
+
+Where things are, `S` a torrent's info-hash of 20 bytes:
+
+    tracker:peer:S<identity>           a peer's record
+    tracker:at:S<endpoint>             the identity of who is there
+    tracker:leeching:S, :seeding:S     contacts in the order of bytes: a room is one stretch of them
+    tracker:repository:S               contacts of seeds beside a tracker
+    tracker:due                        S<identity> by when its silence is next looked at
+    tracker:downloads                  completed downloads by S
+    tracker:secret
+
+An announce reads, decides as the store in memory does, and writes in one transaction that fails if a peer it
+is about has changed meanwhile (WATCH).
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from secrets import token_bytes
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from valkey import Valkey as BlockingValkey
+from valkey.asyncio import BlockingConnectionPool, Valkey
+from valkey.exceptions import ValkeyError, WatchError
+
+from tracker.networks import reachable
+from tracker.request import AnnounceRequest, Event, InfoHash
+from tracker.swarm.drawing import Stretch, View, plan, settle
+from tracker.swarm.peer import (
+    Answer,
+    Peer,
+    PeerStatus,
+    Source,
+    Tally,
+    identity_of,
+    news_of,
+    next_look,
+    place_of,
+    renewed,
+    silent_from,
+    valid_until,
+)
+from tracker.swarm.record import Contact, pack, room_bounds, unpack
+from tracker.swarm.store import Expired, StoreDownError, interval_for
+
+# Seconds for one answer, and for a connection to become free.
+_TIMEOUT = 5.0
+_WAIT = 20.0
+_CONNECTIONS = 32
+# How often an announce is tried when others of the same peer come between.
+_TRIES = 10
+_SECRET_BYTES = 32
+
+_DUE = b"tracker:due"
+_DOWNLOADS = b"tracker:downloads"
+_SECRET = b"tracker:secret"
+
+
+def _record(swarm_id: bytes, identity: bytes) -> bytes:
+    return b"tracker:peer:" + swarm_id + identity
+
+
+def _at(swarm_id: bytes, endpoint: bytes) -> bytes:
+    return b"tracker:at:" + swarm_id + endpoint
+
+
+def _pool(swarm_id: bytes, seeding: bool) -> bytes:
+    return (b"tracker:seeding:" if seeding else b"tracker:leeching:") + swarm_id
+
+
+def _repository(swarm_id: bytes) -> bytes:
+    return b"tracker:repository:" + swarm_id
+
+
+class Known(NamedTuple):
+    """What is stored of a peer: itself, and the contacts of other rooms that it was given."""
+
+    peer: Peer
+    strangers: list[bytes]
+
+
+def _known(record: bytes | None) -> Known | None:
+    return Known(*unpack(record)) if record else None
+
+
+class ValkeyStore:
+    """All swarms of several trackers. An announce takes six round trips, however great its swarm is."""
+
+    at_once = False
+
+    def __init__(self, url: str, rng: random.Random, room_of: Callable[[bytes], bytes]) -> None:
+        """Reach the server; raises StoreDownError, and ValueError for what is no such URL."""
+        self._rng = rng
+        self._room_of = room_of
+        parts = urlsplit(url)
+        # Without the password.
+        self._shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        limits: dict[str, Any] = {"socket_timeout": _TIMEOUT, "socket_connect_timeout": _TIMEOUT}
+        try:
+            once: Any = BlockingValkey.from_url(url, **limits)
+            with once:
+                seconds, microseconds = once.time()
+                once.set(_SECRET, token_bytes(_SECRET_BYTES), nx=True)
+                self._secret = bytes(once.get(_SECRET))
+        except (ValkeyError, OSError) as error:
+            raise self._down(error) from error
+        except ValueError as error:
+            raise ValueError(
+                f"{self._shown} is not the URL of a store, which is like valkey://10.1.0.5:6379/0: {error}"
+            ) from error
+        # The trackers' own clocks may differ, and be set.
+        self._ahead: float = seconds + microseconds / 1e6 - time.monotonic()
+        pool = BlockingConnectionPool.from_url(url, max_connections=_CONNECTIONS, timeout=_WAIT, **limits)
+        # Not typed: its hints say str where bytes do as well.
+        self._valkey: Any = Valkey(connection_pool=pool)
+        # Each takes two connections: one watches, the other draws.
+        self._turns = asyncio.Semaphore(_CONNECTIONS // 2)
+
+    def clock(self) -> float:
+        return time.monotonic() + self._ahead
+
+    async def announce(
+        self, swarm_id: InfoHash, request: AnnounceRequest, source: Source, now: float
+    ) -> Answer:
+        async with self._reached():
+            for _ in range(_TRIES):
+                try:
+                    return await self._announce(swarm_id, request, source, now)
+                except WatchError:
+                    continue
+        raise StoreDownError(f"{self._shown}: too many announces of one peer at once")
+
+    async def tally(self, swarm_id: InfoHash) -> Tally:
+        async with self._reached():
+            reading = self._valkey.pipeline(transaction=False)
+            _ask_tally(reading, swarm_id)
+            return _tally(await reading.execute())
+
+    async def peers(self, swarm_id: InfoHash) -> list[Peer]:
+        async with self._reached():
+            records = await self._records((swarm_id, one) for one in await self._identities(swarm_id))
+        return [known.peer for known in records if known is not None]
+
+    async def interval(self) -> int:
+        async with self._reached():
+            return interval_for(await self._valkey.zcard(_DUE))
+
+    async def expire(self, now: float, most: int) -> Expired:
+        async with self._reached():
+            members = await self._valkey.zrangebyscore(_DUE, "-inf", now, start=0, num=most)
+            places = [(InfoHash(member[:20]), member[20:]) for member in members]
+            alive, silent = {}, []
+            records = await self._records(places)
+            for member, place, known in zip(members, places, records, strict=True):
+                if known is not None and _valid_until(known.peer) > now:
+                    peer = known.peer
+                    alive[member] = next_look(peer.seen, peer.interval, peer.keeps_interval, now)
+                else:
+                    silent.append(place)
+            if alive:
+                # Not one that has left since.
+                await self._valkey.zadd(_DUE, alive, xx=True)
+            lost = [(swarm_id, await self._take_out(swarm_id, who, now)) for swarm_id, who in silent]
+        return Expired([(swarm_id, peer) for swarm_id, peer in lost if peer], len(members) == most)
+
+    async def withdraw(self, swarm_id: InfoHash) -> None:
+        async with self._reached():
+            for identity in await self._identities(swarm_id):
+                await self._take_out(swarm_id, identity)
+
+    async def secret(self) -> bytes:
+        return self._secret
+
+    async def save(self) -> None:
+        """All is there already; whether that is on a disk is the server's matter."""
+
+    async def close(self) -> None:
+        await self._valkey.aclose()
+        await self._valkey.connection_pool.disconnect()
+
+    @asynccontextmanager
+    async def _reached(self) -> AsyncIterator[None]:
+        try:
+            async with self._turns:
+                yield
+        except (ValkeyError, OSError) as error:
+            raise self._down(error) from error
+
+    def _down(self, error: Exception) -> StoreDownError:
+        return StoreDownError(f"the store {self._shown} does not answer: {error}")
+
+    async def _records(self, places: Iterable[tuple[bytes, bytes]]) -> list[Known | None]:
+        keys = [_record(*place) for place in places]
+        records = await self._valkey.mget(keys) if keys else []
+        return [Known(*unpack(record)) if record else None for record in records]
+
+    async def _identities(self, swarm_id: InfoHash) -> list[bytes]:
+        leeching = await self._valkey.zrange(_pool(swarm_id, False), 0, -1)
+        seeding = await self._valkey.zrange(_pool(swarm_id, True), 0, -1)
+        return [Contact.read(contact).identity for contact in [*leeching, *seeding]]
+
+    async def _announce(
+        self, swarm_id: InfoHash, request: AnnounceRequest, source: Source, now: float
+    ) -> Answer:
+        async with self._valkey.pipeline() as changes:
+            former, outcast = await self._watched(changes, swarm_id, request, source)
+            vacated = [known.peer for known in (former, outcast) if known is not None]
+            status = PeerStatus.from_event_and_left(request.event, request.left)
+            interval = interval_for(await self._valkey.zcard(_DUE) + (former is None))
+            peer = None
+            chosen: list[bytes] = []
+            strangers: list[bytes] = []
+            if status is not PeerStatus.STOPPED:
+                known = former.peer if former else None
+                peer = renewed(known, request, source, self._room_of, now, interval)
+                # The answer is drawn before a newcomer is in.
+                kept = former.strangers if former else []
+                chosen, strangers = await self._drawn(swarm_id, peer, vacated, kept, request.numwant)
+            changes.multi()
+            for gone in vacated:
+                _take_out(changes, swarm_id, gone)
+            if peer is not None:
+                _put(changes, swarm_id, peer, strangers)
+            was_seeding = former.peer.seeding if former else None
+            if request.event is Event.COMPLETED and not was_seeding:
+                changes.hincrby(_DOWNLOADS, swarm_id, 1)
+            _ask_tally(changes, swarm_id)
+            tally = _tally(await changes.execute())
+        contacts = _contacts(chosen, request, source)
+        return Answer(*contacts, tally, interval, news_of(was_seeding, status))
+
+    async def _watched(
+        self, changes: Any, swarm_id: InfoHash, request: AnnounceRequest, source: Source
+    ) -> tuple[Known | None, Known | None]:
+        """The place that this announcer takes, and the one that is vacated by that."""
+        identity = identity_of(request)
+        endpoint = source.address + request.port.to_bytes(2, "big")
+        keys = [_record(swarm_id, identity), _at(swarm_id, endpoint)]
+        await changes.watch(*keys)
+        record, holder = await changes.mget(keys)
+        own = _known(record)
+        if holder is None or holder == identity:
+            return own, None
+        await changes.watch(_record(swarm_id, holder))
+        held = _known(await changes.get(_record(swarm_id, holder)))
+        return place_of(own, held, holder[:20], request)
+
+    async def _drawn(
+        self, swarm_id: InfoHash, peer: Peer, vacated: list[Peer], kept: list[bytes], wanted: int
+    ) -> tuple[list[bytes], list[bytes]]:
+        """The contacts for this peer, and those of them that are of other rooms."""
+        if not wanted:
+            return [], kept
+        planned = plan(await self._view(swarm_id, peer, kept), peer, vacated, wanted, self._rng)
+        reading = self._valkey.pipeline(transaction=False)
+        for asked in planned.ranges:
+            reading.zrange(*asked)
+        return settle(planned, await reading.execute() if planned.ranges else [])
+
+    async def _view(self, swarm_id: InfoHash, peer: Peer, kept: list[bytes]) -> View:
+        low, high = room_bounds(peer.room)
+        pools = [_pool(swarm_id, seeding) for seeding in (False, True)]
+        reading = self._valkey.pipeline(transaction=False)
+        reading.smembers(_repository(swarm_id))
+        for pool in pools:
+            reading.zcard(pool)
+            reading.zlexcount(pool, "-", b"(" + low)
+            reading.zlexcount(pool, "-", b"(" + high)
+        for pool in pools[: 1 if peer.seeding else 2] if kept else ():
+            reading.zmscore(pool, kept)
+        repository, *found = await reading.execute()
+        leeching, seeding = Stretch(pools[0], *found[:3]), Stretch(pools[1], *found[3:6])
+        there = [
+            one
+            for one, *scores in zip(kept, *found[6:], strict=True)
+            if any(score is not None for score in scores) and not low < one < high
+        ]
+        return View(leeching, seeding, frozenset(repository), there)
+
+    async def _take_out(
+        self, swarm_id: InfoHash, identity: bytes, silent_at: float | None = None
+    ) -> Peer | None:
+        """Take one out that is still silent then, and tell who it was; None if another tracker was first."""
+        key = _record(swarm_id, identity)
+        async with self._valkey.pipeline() as changes:
+            await changes.watch(key)
+            known = _known(await changes.get(key))
+            if known is not None and silent_at is not None and _valid_until(known.peer) > silent_at:
+                return None
+            changes.multi()
+            if known is None:
+                changes.zrem(_DUE, swarm_id + identity)
+            else:
+                _take_out(changes, swarm_id, known.peer)
+            try:
+                await changes.execute()
+            except WatchError:  # it has just announced itself
+                return None
+        return known.peer if known else None
+
+
+def _put(changes: Any, swarm_id: InfoHash, peer: Peer, strangers: list[bytes]) -> None:
+    contact = Contact.of(peer).packed()
+    changes.set(_record(swarm_id, peer.identity), pack(peer, strangers))
+    for endpoint in _endpoints(peer):
+        changes.set(_at(swarm_id, endpoint), peer.identity)
+    changes.zadd(_pool(swarm_id, peer.seeding), {contact: 0})
+    changes.zadd(_DUE, {swarm_id + peer.identity: silent_from(peer.seen, peer.interval)})
+    if peer.beside_tracker and peer.seeding:
+        changes.sadd(_repository(swarm_id), contact)
+
+
+def _take_out(changes: Any, swarm_id: InfoHash, peer: Peer) -> None:
+    contact = Contact.of(peer).packed()
+    keys = [_at(swarm_id, endpoint) for endpoint in _endpoints(peer)]
+    changes.delete(_record(swarm_id, peer.identity), *keys)
+    changes.zrem(_pool(swarm_id, peer.seeding), contact)
+    changes.zrem(_DUE, swarm_id + peer.identity)
+    changes.srem(_repository(swarm_id), contact)
+
+
+def _endpoints(peer: Peer) -> list[bytes]:
+    return [endpoint for endpoint in (peer.endpoint4, peer.endpoint6) if endpoint is not None]
+
+
+def _valid_until(peer: Peer) -> float:
+    return valid_until(peer.seen, peer.interval, peer.keeps_interval)
+
+
+def _ask_tally(reading: Any, swarm_id: InfoHash) -> None:
+    reading.zcard(_pool(swarm_id, True))
+    reading.zcard(_pool(swarm_id, False))
+    reading.hget(_DOWNLOADS, swarm_id)
+
+
+def _tally(found: list[Any]) -> Tally:
+    """From the last three results."""
+    complete, incomplete, downloaded = found[-3:]
+    return Tally(complete, incomplete, int(downloaded or 0))
+
+
+def _contacts(
+    chosen: list[bytes], request: AnnounceRequest, source: Source
+) -> tuple[list[bytes], list[bytes]]:
+    """How the announcer reaches these peers: in its own family of addresses, if they have one there."""
+    endpoints, peer_ids = [], []
+    for _, endpoint4, endpoint6, identity in map(Contact.read, chosen):
+        pair = (endpoint4, endpoint6) if len(source.address) == 4 else (endpoint6, endpoint4)
+        endpoint = reachable(pair[0] or pair[1] or b"", *source)
+        if endpoint is not None:
+            endpoints.append(endpoint)
+            if not request.compact:
+                peer_ids.append(identity[:20])
+    return endpoints, peer_ids
