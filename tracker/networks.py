@@ -6,7 +6,6 @@ Throughout the tracker an address is its 4 or 16 bytes; an endpoint is those and
 
 import socket
 from collections.abc import Iterable
-from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 IPNetwork = IPv4Network | IPv6Network
@@ -30,7 +29,6 @@ PRIVATE = tuple(
 )
 
 
-@lru_cache(maxsize=1 << 14)
 def packed_address(text: str) -> bytes | None:
     """The bytes of an address as text, those of IPv4 if it is one in IPv6's clothes; None if it is none."""
     text = text.partition("%")[0]
@@ -73,14 +71,14 @@ def reachable(endpoint: bytes, announcer: bytes, reached_at: bytes) -> bytes | N
     host that is known to work from there, whatever the number of its networks. Who announces over loopback
     is on this host too, and loopback addresses are right for it as they are.
     """
-    if is_loopback(endpoint[:-2]) and not is_loopback(announcer):
+    if not is_loopback(announcer) and is_loopback(endpoint[:-2]):
         # Through a proxy on this very host, nothing of the tracker's own address is seen.
         return None if is_loopback(reached_at) else reached_at + endpoint[-2:]
     return endpoint
 
 
 class Networks:
-    """Which networks count as what; the widest room that a network of `rooms` names, else a /24 or /64."""
+    """Which networks count as what; the first room that `rooms` names for an address, else its /24 or /64."""
 
     def __init__(
         self,
@@ -88,23 +86,19 @@ class Networks:
         proxies: Iterable[IPNetwork] = (),
         rooms: Iterable[IPNetwork] = (),
     ) -> None:
-        self._announcers = tuple(announcers)
-        self._proxies = tuple(proxies)
-        self._rooms = tuple(rooms)
-        # A seat asks again and again from one address: what it is gets looked up once.
-        self.may_announce = lru_cache(maxsize=1 << 14)(self._may_announce)
-        self.room_of = lru_cache(maxsize=1 << 14)(self._room_of) if self._rooms else subnet
+        self._announcers = _Ranges(announcers)
+        self._proxies = _Ranges(proxies)
+        self._rooms = _Ranges(rooms)
+
+    def may_announce(self, address: bytes) -> bool:
+        return self._announcers.find(address) is not None
 
     def speaks_for_others(self, address: bytes) -> bool:
         """Whether this is a trusted proxy."""
-        return bool(self._proxies) and _find(address, self._proxies) is not None
+        return self._proxies.find(address) is not None
 
-    def _may_announce(self, address: bytes) -> bool:
-        return _find(address, self._announcers) is not None
-
-    def _room_of(self, address: bytes) -> bytes:
-        room = _find(address, self._rooms)
-        return str(room).encode() if room else subnet(address)
+    def room_of(self, address: bytes) -> bytes:
+        return self._rooms.find(address) or subnet(address)
 
 
 def subnet(address: bytes) -> bytes:
@@ -112,6 +106,22 @@ def subnet(address: bytes) -> bytes:
     return address[:3] if len(address) == 4 else address[:8]
 
 
-def _find(address: bytes, networks: Iterable[IPNetwork]) -> IPNetwork | None:
-    seen = ip_address(address)
-    return next((network for network in networks if seen in network), None)
+class _Ranges:
+    """Networks as numbers: an announce asks for several."""
+
+    def __init__(self, networks: Iterable[IPNetwork]) -> None:
+        self._of: dict[int, list[tuple[int, int, bytes]]] = {4: [], 16: []}
+        for network in networks:
+            base = network.network_address
+            ranges = self._of[len(base.packed)]
+            ranges.append((int(network.netmask), int(base), str(network).encode()))
+
+    def find(self, address: bytes) -> bytes | None:
+        """The first network, as text, that the address is in."""
+        ranges = self._of[len(address)]
+        if ranges:
+            number = int.from_bytes(address)
+            for mask, base, name in ranges:
+                if number & mask == base:
+                    return name
+        return None

@@ -5,12 +5,14 @@ import random
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
 
 from tracker.allowlist import AllowList
 from tracker.http import frontend as http
+from tracker.http import short
 from tracker.http.connections import Runner
 from tracker.look import routes
 from tracker.networks import PRIVATE, IPNetwork, Networks
@@ -100,7 +102,7 @@ async def serving(
 ) -> AsyncIterator[None]:
     """Answer on both sockets while the block runs; the runner is set up before and cleaned up after."""
     async with UdpFrontEnd(tracker, udp, await tracker.store.secret()).running():
-        await runner.serve(tcp)
+        await runner.serve(tcp, partial(short.answering, tracker))
         yield
 
 

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from tracker import access
 from tracker.allowlist import AllowList, Published
@@ -17,6 +18,8 @@ from tracker.swarm.state import StateError
 from tracker.swarm.store import Store, StoreDownError
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # Seconds between two looks for seats that have fallen silent.
 _EXPIRY_PAUSE = 1.0
@@ -158,6 +161,16 @@ class Tracker:
                 entry = self.allow_list.find(swarm_id)
                 access.lost(entry.name if entry else swarm_id.hex(), peer, now)
             await asyncio.sleep(0)
+
+
+def at_once(answer: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that has nothing to wait for: a task would take as long as the answer."""
+    try:
+        answer.send(None)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    answer.close()
+    raise RuntimeError("an answer that should come at once has to wait")
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -46,6 +46,12 @@ _CUT_OFF = 1.0
 _BYTES_ACKED = struct.Struct("120xQ")
 
 
+# What answers a chunk of a connection, and whether the connection stays; None if aiohttp is to see it.
+Answering = Callable[[bytes], tuple[bytes, bool] | None]
+# The same for a new connection of this peername and sockname; None if aiohttp is to have all of it.
+ShortWay = Callable[[Any, Any], Answering | None]
+
+
 class Connections:
     """All connections of a server, and which of them wait for their client since when.
 
@@ -75,9 +81,16 @@ class Connections:
     def count(self) -> int:
         return len(self._open)
 
-    def wrap(self, http: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
-        """Make a protocol factory, for `loop.create_server`, of aiohttp's."""
-        return lambda: _Connection(self, http)
+    def wrap(
+        self, http: Callable[[], asyncio.Protocol], short: ShortWay | None = None
+    ) -> Callable[[], asyncio.Protocol]:
+        """Make a protocol factory, for `loop.create_server`, of aiohttp's, and of the short way there."""
+        return lambda: _Connection(self, http, short)
+
+    def close(self) -> None:
+        """Close those that aiohttp does not know of."""
+        for connection in list(self._open):
+            connection.close_if_short()
 
     def expire(self) -> None:
         """Close what has waited too long. An alarm of the event loop calls this when it is time."""
@@ -140,26 +153,32 @@ class Connections:
 
 
 class _Connection(asyncio.Protocol):
-    """Stands between a transport and aiohttp's protocol for it."""
+    """Stands between a transport and aiohttp's protocol for it, which is made when it is needed."""
 
     __slots__ = (
         "_acked",
+        "_answering",
         "_connections",
         "_handling",
         "_http",
         "_make_http",
         "_received",
+        "_short",
         "_transport",
         "since",
     )
 
     _transport: asyncio.Transport
 
-    def __init__(self, connections: Connections, http: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(
+        self, connections: Connections, http: Callable[[], asyncio.Protocol], short: ShortWay | None
+    ) -> None:
         self.since = 0.0
         self._connections = connections
         self._make_http = http
-        # What a connection has that is not admitted: nothing happens there.
+        self._short = short
+        self._answering: Answering | None = None
+        # What a connection has that is not admitted, or goes the short way: nothing happens there.
         self._http = asyncio.Protocol()
         self._handling = False
         self._received = 0
@@ -171,10 +190,30 @@ class _Connection(asyncio.Protocol):
         if not self._connections.admit(self):
             transport.abort()
             return
+        if self._short is not None:
+            info = transport.get_extra_info
+            self._answering = self._short(info("peername"), info("sockname"))
+        if self._answering is None:
+            self._go_the_long_way()
+
+    def _go_the_long_way(self) -> None:
+        self._answering = None
         self._http = self._make_http()
-        self._http.connection_made(transport)
+        self._http.connection_made(self._transport)
 
     def data_received(self, data: bytes) -> None:
+        if self._answering is not None:
+            if self._transport.get_write_buffer_size():  # it asks again, and takes no answers
+                self.cut()
+                return
+            answer = self._answering(data)
+            if answer is not None:
+                self._transport.write(answer[0])
+                self._connections.wait_for(self)
+                if not answer[1]:
+                    self._transport.close()
+                return
+            self._go_the_long_way()
         # Asked before it counts: a read of up to 256 KiB may hold many small requests.
         if self._received > self._connections.largest_request:
             self.cut()
@@ -225,6 +264,10 @@ class _Connection(asyncio.Protocol):
         before, self._acked = self._acked, _acknowledged(self._transport)
         return self._acked != before
 
+    def close_if_short(self) -> None:
+        if self._answering is not None:
+            self._transport.close()
+
     def cut(self) -> None:
         if self._transport.is_reading():
             self._transport.abort()
@@ -269,19 +312,20 @@ class Runner(web.AppRunner):
         listeners = (listener for server in self._listening for listener in server.sockets)
         return [*super().addresses, *(listener.getsockname() for listener in listeners)]
 
-    async def serve(self, listener: socket.socket) -> None:
+    async def serve(self, listener: socket.socket, short: ShortWay | None = None) -> None:
         """Answer at a bound socket, which `cleanup` closes. Comes after `setup`."""
         if self.server is None:
             raise RuntimeError("Runner.setup comes before Runner.serve")
         # What one turn accepts has its files before the loop has closed anything for it.
         backlog = max(_LEAST_BACKLOG, min(_BACKLOG, self.connections.most // 4))
-        factory = self.connections.wrap(self.server)
+        factory = self.connections.wrap(self.server, short)
         loop = asyncio.get_running_loop()
         self._listening.append(await loop.create_server(factory, sock=listener, backlog=backlog))
 
     async def cleanup(self) -> None:
         while self._listening:
             self._listening.pop().close()
+        self.connections.close()
         await super().cleanup()
 
 

@@ -16,8 +16,10 @@ def announce_reply(answer: Answer, request: AnnounceRequest) -> bytes:
     # Written out for speed: an announce is asked for thousands of times a second, and the keys stay.
     # The interval is what the tracker can bear, so nobody is invited to come sooner than by it.
     complete, incomplete, downloaded = answer.tally
-    packed = b"".join([endpoint for endpoint in answer.endpoints if len(endpoint) == 6])
-    packed6 = b"".join([endpoint for endpoint in answer.endpoints if len(endpoint) == 18])
+    packed, packed6 = b"".join(answer.endpoints), b""
+    if len(packed) != 6 * len(answer.endpoints):
+        packed = b"".join([endpoint for endpoint in answer.endpoints if len(endpoint) == 6])
+        packed6 = b"".join([endpoint for endpoint in answer.endpoints if len(endpoint) == 18])
     return (
         b"d8:completei%de10:downloadedi%de10:incompletei%de8:intervali%de12:min intervali%de5:peers%d:%b%be"
         % (

@@ -262,14 +262,11 @@ class MemoryStore:
         own, other = self._roster.endpoints4, self._roster.endpoints6
         if len(source.address) != 4:
             own, other = other, own
-        endpoints, peer_ids = [], []
-        for row in rows:
-            endpoint = own[row] or other[row]
-            assert endpoint is not None
-            # Loopback begins with 127 in IPv4 and with 0 in IPv6.
-            found = reachable(endpoint, *source) if endpoint[0] in (127, 0) else endpoint
-            if found is not None:
-                endpoints.append(found)
-                if not request.compact:
-                    peer_ids.append(self._roster.identities[row][:20])
-        return endpoints, peer_ids
+        known = [own[row] or other[row] or b"" for row in rows]
+        # Loopback begins with 127 in IPv4 and with 0 in IPv6.
+        found = [reachable(one, *source) if one[0] in (127, 0) else one for one in known]
+        endpoints = [one for one in found if one is not None]
+        if request.compact:
+            return endpoints, []
+        identities = self._roster.identities
+        return endpoints, [identities[row][:20] for row, one in zip(rows, found, strict=True) if one]

@@ -12,7 +12,7 @@ from tracker.networks import address_text, packed_address, unmapped
 from tracker.request import BadRequestError, InfoHash, RefusalError
 from tracker.swarm.peer import Tally
 from tracker.swarm.store import StoreDownError
-from tracker.tracker import Tracker
+from tracker.tracker import Tracker, at_once
 from tracker.udp import packet
 from tracker.udp.connection import ConnectionIds
 
@@ -99,7 +99,7 @@ class UdpFrontEnd:
             return
         reply = self._reply(action, data, asker)
         if self._tracker.answers_at_once(InfoHash(data[16:36]) if action == packet.ANNOUNCE else None):
-            self._send(_at_once(reply), asker)
+            self._send(at_once(reply), asker)
         elif len(self._waiting) < _MOST_WAITING:
             task = asyncio.create_task(self._reply_later(reply, asker))
             self._waiting.add(task)
@@ -168,13 +168,3 @@ class Asker(NamedTuple):
             if kind == socket.IPV6_PKTINFO:
                 return [(level, kind, data)]
         return []
-
-
-def _at_once(reply: Coroutine[Any, Any, bytes]) -> bytes:
-    """The result of a coroutine that has nothing to wait for: a task would take as long as the answer."""
-    try:
-        reply.send(None)
-    except StopIteration as end:
-        return bytes(end.value)
-    reply.close()
-    raise RuntimeError("an answer that should come at once has to wait")
