@@ -80,8 +80,10 @@ def hand_out(
     share = shares(len(leeching), len(seeding), len(strangers), wanted)
     chosen = list(strangers[: share.strangers])
     for members, count in ((leeching, share.leeching), (seeding, share.seeding)):
+        run: list[T] = []
         # One more, should the asker be among them.
-        run = [one for start, end in arcs(len(members), count + 1, rng) for one in members[start:end]]
+        for start, end in arcs(len(members), count + 1, rng) if count else ():
+            run += members[start:end]
         if asker in run:
             run.remove(asker)
         chosen += run[:count]

@@ -1,7 +1,7 @@
 """Announces and scrapes as they come over the wire."""
 
 from contextlib import suppress
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 import pytest
 from hypothesis import given, settings
@@ -94,6 +94,14 @@ def test_a_scrape_asks_for_each_hash_once() -> None:
 def test_a_scrape_of_a_short_hash_is_refused() -> None:
     with pytest.raises(BadRequestError, match=r"info_hash .*BEP 48"):
         parse_scrape(b"info_hash=abc")
+
+
+@given(st.binary(max_size=12) | st.from_regex(rb"[%=0-9a-fA-F\n\r &]{0,12}", fullmatch=True))
+def test_percent_encoding_is_undone_as_the_standard_library_does_it(text: bytes) -> None:
+    value = text.partition(b"&")[0]
+    key = unquote_to_bytes(value)
+    assert parse_announce(query() + b"&key=" + text).key == key
+    assert parse_announce(query() + b"&key=" + quote(text).encode()).key == text
 
 
 @settings(deadline=None)

@@ -3,6 +3,7 @@
 `info_hash` and `peer_id` are bytes, not text, so nothing here decodes the query as UTF-8.
 """
 
+import re
 from binascii import a2b_qp
 from urllib.parse import unquote_to_bytes
 
@@ -19,6 +20,7 @@ from tracker.request import (
 
 MOST_SCRAPED = 1000
 _LONGEST_KEY = 64
+_FIELD = re.compile(rb"(?:^|&)([^&=]*)=?([^&]*)")
 _LONGEST_NUMBER = 19
 _EVENTS = {event.value: event for event in Event}
 
@@ -58,14 +60,12 @@ def _given(query: bytes) -> dict[bytes, bytes]:
 
 def _pairs(query: bytes) -> list[tuple[bytes, bytes]]:
     # A plus stays a plus: info-hashes are percent-encoded bytes (RFC 1738), not a form's fields.
-    pairs = []
-    for field in query.split(b"&"):
-        name, _, value = field.partition(b"=")
-        if b"%" in field:
-            name, value = _unquoted(name), _unquoted(value)
-        if name:
-            pairs.append((name, value))
-    return pairs
+    pairs: list[tuple[bytes, bytes]] = _FIELD.findall(query)
+    return [
+        (_unquoted(name) if b"%" in name else name, _unquoted(value) if b"%" in value else value)
+        for name, value in pairs
+        if name
+    ]
 
 
 def _unquoted(text: bytes) -> bytes:
