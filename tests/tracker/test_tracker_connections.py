@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from tests.tracker.conftest import Clock
 from tracker import server
 from tracker.http.connections import LARGEST_REQUEST, LONGEST_LINE, WITHIN, Connections, Runner
 from tracker.http.query import MOST_SCRAPED
@@ -26,14 +27,6 @@ REQUEST = HALF_A_REQUEST + b"\r\n"
 
 Until = Callable[..., Awaitable[None]]
 Publish = Callable[..., bytes]
-
-
-@dataclass
-class Clock:
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass
