@@ -87,7 +87,8 @@ def _source(tracker: Tracker, request: web.Request, claimed: bytes | None) -> So
         return tracker.source(address, reached_at, None)
     # A proxy reaches the tracker where its clients do not: they named the address that they reach.
     host = packed_address(request.host.rpartition(":")[0].strip("[]") or request.host)
-    forwarded = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
+    hops = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
+    forwarded = [hop.strip() for hop in hops if hop.strip()]
     return tracker.source(address, host or reached_at, claimed, forwarded)
 
 
