@@ -107,6 +107,29 @@ async def test_the_address_in_a_datagram_counts_from_a_trusted_proxy_alone(
     assert await addresses(room) == [seen]
 
 
+@pytest.mark.parametrize(
+    ("host", "given"),
+    [
+        ("10.1.0.1", [b"\x0a\x01\0\x01\x1a\xe1"]),
+        ("10.1.0.1:6969", [b"\x0a\x01\0\x01\x1a\xe1"]),
+        ("[fd00::1]", [ip_address("fd00::1").packed + b"\x1a\xe1"]),
+        ("[fd00::1]:6969", [ip_address("fd00::1").packed + b"\x1a\xe1"]),
+        ("tracker.example.org:80", []),
+        ("[[:", []),
+    ],
+)
+async def test_through_a_proxy_on_this_host_a_seat_gets_the_repositorys_seed_at_the_address_it_asked(
+    room: Room, publish: Publish, host: str, given: list[bytes]
+) -> None:
+    image = publish("a")
+    await room.announce(image, seat=1, left=0)
+    reply = await room.announce(image, seat=1, headers=[*forwarded(SEAT), ("Host", host)], peer_id="p" * 20)
+    assert [peers for peers in (reply[b"peers"], reply.get(b"peers6")) if peers] == given
+    (swarm,) = json.loads((await room.get("/api/v1/swarms"))[1])["swarms"]
+    assert [seat["address"] for seat in swarm["repository"]] == ["127.0.0.1"]
+    assert [seat["address"] for seat in swarm["seats"]] == [SEAT]
+
+
 NGINX = """
 daemon off;
 pid {folder}/pid;

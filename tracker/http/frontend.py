@@ -1,6 +1,7 @@
 """Announce and scrape over HTTP: routes of an aiohttp application."""
 
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,6 +19,8 @@ from tracker.tracker import Tracker
 log = logging.getLogger(__name__)
 
 _RETRY_MINUTES = 1
+# At the end of a Host header; an IPv6 address before it stands in brackets.
+_PORT = re.compile(r":[0-9]*$")
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -86,7 +89,7 @@ def _source(tracker: Tracker, request: web.Request, claimed: bytes | None) -> So
     if not tracker.networks.speaks_for_others(address):
         return tracker.source(address, reached_at, None)
     # A proxy reaches the tracker where its clients do not: they named the address that they reach.
-    host = packed_address(request.host.rpartition(":")[0].strip("[]") or request.host)
+    host = packed_address(_PORT.sub("", request.host).strip("[]"))
     hops = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
     forwarded = [hop.strip() for hop in hops if hop.strip()]
     return tracker.source(address, host or reached_at, claimed, forwarded)
