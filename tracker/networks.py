@@ -30,9 +30,18 @@ PRIVATE = tuple(
 )
 
 
-@lru_cache(maxsize=1 << 14)
+# An IPv6 address at its longest, with the name of an interface.
+_LONGEST_ADDRESS = 62
+
+
 def packed_address(text: str) -> bytes | None:
     """The bytes of an address as text, those of IPv4 if it is one in IPv6's clothes; None if it is none."""
+    # Anybody may send what is looked up, and so what is remembered: it is short, or memory would fill.
+    return _packed(text) if len(text) <= _LONGEST_ADDRESS else None
+
+
+@lru_cache(maxsize=1 << 14)
+def _packed(text: str) -> bytes | None:
     text = text.partition("%")[0]
     try:
         if ":" not in text:
