@@ -191,3 +191,13 @@ def test_an_access_log_that_cannot_be_written_is_refused(
     publish("a")
     assert refused(tmp_path, "--access-log", tmp_path / log)[0] == code
     assert str(tmp_path / log) in refused(tmp_path, "--access-log", tmp_path / log)[1].replace("\n", "")
+
+
+def test_an_access_log_on_a_full_disk_is_told_of_once_and_keeps_nobody_out(
+    start: Callable[..., Running], publish: Publish
+) -> None:
+    image = publish("a")
+    running = start("--access-log", "/dev/full")
+    for _ in range(3):
+        assert b"failure reason" not in running.announce(image)
+    assert running.end().count("No space left on device") == 1
