@@ -77,7 +77,7 @@ def scraped(door: str, source: Source, count: int) -> None:
     every.info("%s %s scrape of %d torrents", door, address_text(source.address), count)
 
 
-def refused(door: str, what: str, who: str, why: Exception) -> None:
+def refused(door: str, what: str, who: str, why: Exception | str) -> None:
     """Tell of a request that was not served."""
     refusals.info("refused %s %s from %s: %s", door, what, who, why)
     every.info("%s %s %s refused: %s", door, who, what, why)

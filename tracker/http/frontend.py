@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from tracker import access
 from tracker.http import reply
 from tracker.http.query import parse_announce, parse_scrape
 from tracker.networks import packed_address
@@ -19,6 +20,8 @@ from tracker.tracker import Tracker
 log = logging.getLogger(__name__)
 
 _RETRY_MINUTES = 1
+# Characters of what is no HTTP that the log shows.
+_LONGEST_QUOTE = 100
 # At the end of a Host header; an IPv6 address before it stands in brackets.
 _PORT = re.compile(r":[0-9]*$")
 
@@ -67,11 +70,13 @@ def _bencoded(tracker: Tracker, answer: Callable[[web.Request], Awaitable[bytes]
 
 
 def _without_mistakes_of_others(record: logging.LogRecord) -> bool:
-    """Make one line of what is no HTTP: aiohttp answers it with 400, and logs a traceback as for a fault."""
+    """What is no HTTP is a refusal: aiohttp answers it with 400, and logs a traceback as for a fault."""
     mistake = record.exc_info[1] if record.exc_info else None
     if not isinstance(mistake, HttpProcessingError):
         return True
-    log.info("refused %r", record.getMessage())
+    (who,) = record.args if isinstance(record.args, tuple) and record.args else ("?",)
+    what, _, _ = mistake.message.partition("\n")
+    access.refused("http", "request", str(who), f"no HTTP: {what.rstrip(':')[:_LONGEST_QUOTE]!r}")
     return False
 
 
