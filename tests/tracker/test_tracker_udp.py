@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import struct
 from collections.abc import Callable
 from ipaddress import ip_network
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +19,7 @@ from tests.tracker.datagrams import PROTOCOL_ID, announce, client
 from tracker import server
 from tracker.networks import Networks
 from tracker.udp.connection import ConnectionIds
+from tracker.udp.frontend import UdpFrontEnd
 
 Publish = Callable[..., bytes]
 Room = Any
@@ -124,6 +127,20 @@ async def test_a_restart_keeps_connection_ids_and_counts(tmp_path: Path, publish
         assert (await seat.announce(connection, image))[:4] == struct.pack(">I", 1)
         scraped = await seat.ask(struct.pack(">8sII", connection, 2, 9) + image)
         assert struct.unpack_from(">III", scraped, 8) == (0, 1, 1)
+
+
+@pytest.mark.root
+async def test_as_root_a_crowd_waits_in_a_buffer_larger_than_the_system_gives_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = int(Path("/proc/sys/net/core/rmem_max").read_text())
+    monkeypatch.setattr("tracker.udp.frontend._RECEIVE_BUFFER", 2 * limit)
+    tracker = server.attach(web.Application(), tmp_path)
+    tcp, udp = server.bind("127.0.0.1", 0)
+    with tcp, udp:
+        async with UdpFrontEnd(tracker, udp, bytes(32)).running():
+            # The kernel counts its own part too, and doubles what it is asked for.
+            assert udp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 4 * limit
 
 
 def test_no_datagram_makes_a_fault(
