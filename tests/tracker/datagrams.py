@@ -3,7 +3,7 @@
 import asyncio
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,17 @@ class Client:
         self.transport.sendto(data)
         async with asyncio.timeout(10):
             return await self.protocol.got.get()
+
+    async def insist(self, data: bytes, pause: float = 3) -> bytes:
+        """Ask again, as BEP 15 has it, where a datagram is lost: its own answer and no other."""
+        async with asyncio.timeout(30):
+            while True:
+                self.transport.sendto(data)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        while (reply := await self.protocol.got.get())[4:8] != data[12:16]:
+                            pass
+                        return reply
 
     async def connect(self) -> bytes:
         reply = await self.ask(struct.pack(">QII", PROTOCOL_ID, 0, 7))
