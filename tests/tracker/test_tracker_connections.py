@@ -425,6 +425,15 @@ async def test_a_small_body_is_nobodys_loss(house: House) -> None:
             assert await client.get(HALF_A_REQUEST + body) == (200, b"hello")
 
 
+@pytest.mark.parametrize("coding", [b"gzip", b"deflate"])
+async def test_a_body_is_not_unpacked(house: House, caplog: pytest.LogCaptureFixture, coding: bytes) -> None:
+    packed = b"Content-Encoding: %b\r\nContent-Length: 5\r\n\r\nhello" % coding  # it is not
+    async with house.client() as client:
+        for _ in range(2):
+            assert await client.get(HALF_A_REQUEST + packed) == (200, b"hello")
+    assert caplog.text == ""
+
+
 async def test_the_largest_scrape_is_answered_and_a_longer_line_refused(
     opened: Open, tmp_path: Path, publish: Publish
 ) -> None:

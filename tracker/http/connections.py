@@ -258,7 +258,9 @@ class Runner(web.AppRunner):
     def __init__(
         self, app: web.Application, *, connections: Connections | None = None, **settings: Any
     ) -> None:
-        super().__init__(app, **{"max_line_size": LONGEST_LINE} | settings)
+        # A body that nobody wants is not unpacked either: 88 KiB of gzip may be a hundred MiB.
+        bounds = {"max_line_size": LONGEST_LINE, "auto_decompress": False}
+        super().__init__(app, **bounds | settings)
         self.connections = Connections() if connections is None else connections
         self._listening: list[asyncio.Server] = []
         if _turns not in app.middlewares:
