@@ -434,6 +434,20 @@ async def test_a_body_is_not_unpacked(house: House, caplog: pytest.LogCaptureFix
     assert caplog.text == ""
 
 
+@pytest.mark.parametrize("path", [b"/", b"/nothing"])
+async def test_who_expects_what_is_no_word_is_refused_and_no_fault(
+    house: House, caplog: pytest.LogCaptureFixture, path: bytes
+) -> None:
+    request = REQUEST.replace(b"/", path, 1)
+    async with house.client() as client:
+        await client.send(request.replace(b"\r\n\r\n", b"\r\nExpect: 100-Continue\r\n\r\n"))
+        assert await client.read(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert (await client.answer())[0] in (200, 404)
+        status, _ = await client.get(request.replace(b"\r\n\r\n", b"\r\nExpect: \xff\r\n\r\n"))
+        assert status == 417
+    assert caplog.text == ""
+
+
 async def test_the_largest_scrape_is_answered_and_a_longer_line_refused(
     opened: Open, tmp_path: Path, publish: Publish
 ) -> None:
