@@ -1,6 +1,7 @@
 """Slow, huge and half-open connections are bounded, and nobody else is kept out by them."""
 
 import asyncio
+import gc
 import json
 import os
 import socket
@@ -445,6 +446,16 @@ async def test_who_expects_what_is_no_word_is_refused_and_no_fault(
         assert (await client.answer())[0] in (200, 404)
         status, _ = await client.get(request.replace(b"\r\n\r\n", b"\r\nExpect: \xff\r\n\r\n"))
         assert status == 417
+    assert caplog.text == ""
+
+
+async def test_a_connect_to_nowhere_is_refused_and_no_fault(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with house.client() as client:
+        assert (await client.get(b"CONNECT \r\n\r\n"))[0] == 405
+        assert await client.is_closed()
+    gc.collect()  # of a task that failed unheard it is told when it goes
     assert caplog.text == ""
 
 

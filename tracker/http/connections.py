@@ -24,6 +24,7 @@ from functools import partial
 from typing import Any
 
 from aiohttp import web
+from yarl import URL
 
 log = logging.getLogger(__name__)
 
@@ -258,6 +259,13 @@ async def _turns(request: web.BaseRequest, handler: Handle) -> web.StreamRespons
         connection.handler_ends()
 
 
+def _request_with_target(make: Callable[..., web.BaseRequest], message: Any, *more: Any) -> web.BaseRequest:
+    """Make a request. aiohttp's parser lets a CONNECT through that names no target, and its request fails."""
+    if message.url is None:
+        message = message._replace(path="/", url=URL("/"))
+    return make(message, *more)
+
+
 class Runner(web.AppRunner):
     """An AppRunner whose connections are bounded; `serve` takes the place of a site."""
 
@@ -289,6 +297,7 @@ class Runner(web.AppRunner):
         # Around the application, not a middleware within: some is answered before those are asked.
         server = await super()._make_server()
         server.request_handler = partial(_turns, handler=server.request_handler)
+        server.request_factory = partial(_request_with_target, server.request_factory)
         return server
 
     async def cleanup(self) -> None:
