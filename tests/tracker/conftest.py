@@ -18,6 +18,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from tracker import allowlist, server
+from tracker.http.connections import Connections
 from tracker.networks import Networks
 from tracker.tracker import Tracker
 
@@ -126,18 +127,20 @@ async def room(tmp_path: Path, without_pause: None, networks: Networks) -> Async
 
 @asynccontextmanager
 async def tracking(
-    folder: Path, address: str = "127.0.0.1", **more: Any
+    folder: Path, address: str = "127.0.0.1", connections: Connections | None = None, **more: Any
 ) -> AsyncIterator[tuple[Tracker, int]]:
     """A tracker that listens, and its port."""
     app = web.Application()
     tracker = server.attach(app, folder, **more)
-    runner = server.Runner(app, access_log=None)
+    runner = server.Runner(app, connections=connections, access_log=None)
     tcp, udp = server.bind(address, 0)
     with tcp, udp:
         await runner.setup()
-        async with server.serving(runner, tracker, tcp, udp):
-            yield tracker, tcp.getsockname()[1]
-        await runner.cleanup()
+        try:
+            async with server.serving(runner, tracker, tcp, udp):
+                yield tracker, tcp.getsockname()[1]
+        finally:
+            await runner.cleanup()
 
 
 @pytest.fixture
