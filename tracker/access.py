@@ -1,6 +1,7 @@
 """What the tracker tells people: who came, finished, left or was refused, and, where wanted, each request."""
 
 import logging
+import sys
 from pathlib import Path
 
 from tracker.networks import address_text, endpoint_text
@@ -76,7 +77,7 @@ def scraped(door: str, source: Source, count: int) -> None:
     every.info("%s %s scrape of %d torrents", door, address_text(source.address), count)
 
 
-def refused(door: str, what: str, who: str, why: Exception) -> None:
+def refused(door: str, what: str, who: str, why: Exception | str) -> None:
     """Tell of a request that was not served."""
     refusals.info("refused %s %s from %s: %s", door, what, who, why)
     every.info("%s %s %s refused: %s", door, who, what, why)
@@ -87,9 +88,20 @@ def lost(name: str, peer: Peer, now: float) -> None:
     log.info("%r: %s lost, silent for %.0f s", name, endpoint_text(peer.endpoint), now - peer.seen)
 
 
+class _File(logging.FileHandler):
+    """Tells once that its disk is full: logging's own traceback for each line would fill the next disk."""
+
+    _told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        if not self._told:
+            self._told = True
+            log.error("lines are missing in the access log: %s: %s", self.baseFilename, sys.exc_info()[1])
+
+
 def record_every_request(path: Path) -> None:
     """Write a line for each request to a file, or to standard error for `-`. Raises OSError."""
-    handler = logging.StreamHandler() if str(path) == "-" else logging.FileHandler(path)
+    handler = logging.StreamHandler() if str(path) == "-" else _File(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     every.addHandler(handler)
     every.setLevel(logging.INFO)

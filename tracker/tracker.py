@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -27,6 +27,8 @@ _EXPIRY_PAUSE = 1.0
 _EXPIRY_BATCH = 200
 _RETRY_MINUTES = 1
 _RETRY_MINUTES_ELSEWHERE = 30
+# Characters of what somebody sent that are shown to people.
+_LONGEST_QUOTE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +42,27 @@ class Tracker:
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def source(
-        self, address: bytes, reached_at: bytes, claimed: bytes | None, forwarded: Iterable[str] = ()
+        self, address: bytes, reached_at: bytes, claimed: bytes | None, forwarded: Sequence[str] = ()
     ) -> Source:
         """Who is announcing: the other end of the connection, unless that is a proxy that is trusted.
 
-        `forwarded` are the addresses of `X-Forwarded-For`, the last hop last; `claimed` is the `ip` of the
-        announce. Raises RefusalError.
+        `forwarded` are the addresses of `X-Forwarded-For`, the last hop last: each was written by the one
+        after it, so one that is not trusted ends the walk, and what stands before it is only its own word.
+        `claimed` is the `ip` of the announce. Raises RefusalError.
         """
-        if self.networks.speaks_for_others(address):
-            hops = [packed_address(hop.strip()) for hop in forwarded]
-            known = [hop for hop in hops if hop is not None]
-            others = [hop for hop in known if not self.networks.speaks_for_others(hop)]
-            address = others[-1] if others else claimed or address
+        for hop in reversed(forwarded):
+            if not self.networks.speaks_for_others(address):
+                break
+            before = packed_address(hop)
+            if before is None:
+                raise RefusalError(
+                    f"the proxy {address_text(address)} says that you are {hop[:_LONGEST_QUOTE]!r}, "
+                    "which is no address; its administrator can mend that (X-Forwarded-For)",
+                    _RETRY_MINUTES_ELSEWHERE,
+                )
+            address = before
+        if claimed is not None and self.networks.speaks_for_others(address):
+            address = claimed
         if not self.networks.may_announce(address):
             raise RefusalError(
                 f"your address {address_text(address)} is in no network that may announce here; "

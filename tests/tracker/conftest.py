@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +14,18 @@ import aiohttp
 import bencode2
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
 from valkeys import Server
 from yarl import URL
 
 from tracker import allowlist, server
+from tracker.http.connections import Connections
+from tracker.networks import Networks
 from tracker.tracker import Tracker
 
 PIECE = 64 * 1024
+
+Headers = Iterable[tuple[str, str]]
 
 
 def info(name: str, size: int = 10 * PIECE, **more: Any) -> dict[bytes, Any]:
@@ -82,7 +87,9 @@ class Room:
         async with self.session.get(URL(self.url + target, encoded=True)) as reply:
             return reply.status, await reply.read(), dict(reply.headers)
 
-    async def announce(self, info_hash: bytes, seat: int = 2, **parameters: object) -> dict[bytes, Any]:
+    async def announce(
+        self, info_hash: bytes, seat: int = 2, headers: Headers = (), **parameters: object
+    ) -> dict[bytes, Any]:
         """Announce from 127.0.0.SEAT; every parameter can be given anew, and None leaves it out."""
         given: dict[str, object] = {
             "info_hash": info_hash,
@@ -102,16 +109,22 @@ class Room:
             connector = aiohttp.TCPConnector(local_addr=(address, 0))
             self.from_address[address] = aiohttp.ClientSession(connector=connector)
         target = URL(f"{self.url}/announce?{'&'.join(fields)}", encoded=True)
-        async with self.from_address[address].get(target) as reply:
+        async with self.from_address[address].get(target, headers=CIMultiDict(headers)) as reply:
             assert reply.status == 200
             return bencode2.bdecode(await reply.read())
 
 
 @pytest.fixture
-async def room(tmp_path: Path, without_pause: None) -> AsyncIterator[Room]:
+def networks() -> Networks:
+    """Who may announce and speaks for whom; for a module of tests to say otherwise."""
+    return Networks()
+
+
+@pytest.fixture
+async def room(tmp_path: Path, without_pause: None, networks: Networks) -> AsyncIterator[Room]:
     clock = Clock()
     async with (
-        tracking(tmp_path, clock=clock, rng=random.Random(1)) as (tracker, port),
+        tracking(tmp_path, networks=networks, clock=clock, rng=random.Random(1)) as (tracker, port),
         aiohttp.ClientSession() as session,
         Room(port, clock, session, tracker) as opened,
     ):
@@ -134,18 +147,20 @@ def valkey(valkey_server: Server) -> str:
 
 @asynccontextmanager
 async def tracking(
-    folder: Path, address: str = "127.0.0.1", **more: Any
+    folder: Path, address: str = "127.0.0.1", connections: Connections | None = None, **more: Any
 ) -> AsyncIterator[tuple[Tracker, int]]:
     """A tracker that listens, and its port."""
     app = web.Application()
     tracker = server.attach(app, folder, **more)
-    runner = server.Runner(app, access_log=None)
+    runner = server.Runner(app, connections=connections, access_log=None)
     tcp, udp = server.bind(address, 0)
     with tcp, udp:
         await runner.setup()
-        async with server.serving(runner, tracker, tcp, udp):
-            yield tracker, tcp.getsockname()[1]
-        await runner.cleanup()
+        try:
+            async with server.serving(runner, tracker, tcp, udp):
+                yield tracker, tcp.getsockname()[1]
+        finally:
+            await runner.cleanup()
 
 
 @pytest.fixture

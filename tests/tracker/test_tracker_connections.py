@@ -1,6 +1,7 @@
 """Slow, huge and half-open connections are bounded, and nobody else is kept out by them."""
 
 import asyncio
+import gc
 import json
 import os
 import socket
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from tests.tracker.conftest import Clock
 from tracker import server
 from tracker.http.connections import LARGEST_REQUEST, LONGEST_LINE, WITHIN, Connections, Runner
 from tracker.http.query import MOST_SCRAPED
@@ -26,14 +28,6 @@ REQUEST = HALF_A_REQUEST + b"\r\n"
 
 Until = Callable[..., Awaitable[None]]
 Publish = Callable[..., bytes]
-
-
-@dataclass
-class Clock:
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass
@@ -430,6 +424,39 @@ async def test_a_small_body_is_nobodys_loss(house: House) -> None:
         for _ in range(2 * LARGEST_REQUEST // 8192):
             body = b"Content-Length: 8192\r\n\r\n" + b"x" * 8192
             assert await client.get(HALF_A_REQUEST + body) == (200, b"hello")
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"deflate"])
+async def test_a_body_is_not_unpacked(house: House, caplog: pytest.LogCaptureFixture, coding: bytes) -> None:
+    packed = b"Content-Encoding: %b\r\nContent-Length: 5\r\n\r\nhello" % coding  # it is not
+    async with house.client() as client:
+        for _ in range(2):
+            assert await client.get(HALF_A_REQUEST + packed) == (200, b"hello")
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("path", [b"/", b"/nothing"])
+async def test_who_expects_what_is_no_word_is_refused_and_no_fault(
+    house: House, caplog: pytest.LogCaptureFixture, path: bytes
+) -> None:
+    request = REQUEST.replace(b"/", path, 1)
+    async with house.client() as client:
+        await client.send(request.replace(b"\r\n\r\n", b"\r\nExpect: 100-Continue\r\n\r\n"))
+        assert await client.read(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert (await client.answer())[0] in (200, 404)
+        status, _ = await client.get(request.replace(b"\r\n\r\n", b"\r\nExpect: \xff\r\n\r\n"))
+        assert status == 417
+    assert caplog.text == ""
+
+
+async def test_a_connect_to_nowhere_is_refused_and_no_fault(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with house.client() as client:
+        assert (await client.get(b"CONNECT \r\n\r\n"))[0] == 405
+        assert await client.is_closed()
+    gc.collect()  # of a task that failed unheard it is told when it goes
+    assert caplog.text == ""
 
 
 async def test_the_largest_scrape_is_answered_and_a_longer_line_refused(

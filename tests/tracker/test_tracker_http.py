@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from pathlib import Path
@@ -183,6 +184,36 @@ async def test_the_log_tells_of_seats_and_not_of_announces(
         "'a': 127.0.0.2:6881 left, 1 done and 0 filling",
         "'a': 127.0.0.3:6881 lost, silent for 16 s",
     ]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: \xff\0\r\n\r\n",
+        b"GET http://[ HTTP/1.1\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_is_told_of_in_a_line_and_not_in_more_of_them_than_of_other_refusals(
+    room: Room, caplog: pytest.LogCaptureFixture, until: Until, sent: bytes
+) -> None:
+    caplog.set_level(logging.INFO)
+    second = time.time() // 1
+
+    async def refused() -> bool:
+        reader, writer = await asyncio.open_connection("127.0.0.1", room.port)
+        writer.write(sent)
+        assert (await reader.read()).startswith(b"HTTP/1.")
+        writer.close()
+        return "refused http request from 127.0.0.1: no HTTP: " in caplog.text
+
+    await until(refused)
+    for _ in range(100):
+        await refused()
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) <= 20 * (time.time() // 1 - second + 1)
+    assert all(len(line) < 250 and line.isprintable() for line in lines)
+    assert not any(record.exc_info for record in caplog.records)
 
 
 async def test_silent_seats_are_lost_though_nobody_looks(

@@ -143,6 +143,26 @@ async def test_the_api_tells_the_same(room: Room, publish: Publish) -> None:
     }
 
 
+async def test_the_page_and_the_api_show_one_picture(
+    room: Room, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await filled(room, publish)
+    taken = await room.tracker.picture()
+    await room.announce(publish("new"), seat=9)
+
+    async def painted(*_: object) -> object:
+        return taken
+
+    monkeypatch.setattr("tracker.look.snapshot.take", painted)
+    told = json.loads((await room.get("/api/v1/swarms"))[1])
+    _, html, _ = await page(room)
+    assert [swarm["name"] for swarm in told["swarms"]] == re.findall("<h2>(.*?)</h2>", html)
+    shown = re.findall(r'"address">(.*?)</span>.*?"percent">([0-9]+) %</span>', html, re.DOTALL)
+    seats = [seat for swarm in told["swarms"] for seat in swarm["seats"]]
+    assert shown == [(seat["address"], str(int(seat["progress"] * 100))) for seat in seats]
+    assert len(shown) == 3 and "new" not in html
+
+
 async def test_what_clients_say_can_be_absurd(room: Room, publish: Publish) -> None:
     await room.announce(publish("a", size=SIZE), seat=2, left=9 * 10**18, uploaded=9 * 10**18)
     await room.announce(publish("empty", size=0), seat=2, left=5)

@@ -1,5 +1,6 @@
 """Announces and scrapes as they come over the wire."""
 
+import tracemalloc
 from contextlib import suppress
 from urllib.parse import quote, unquote_to_bytes
 
@@ -83,6 +84,16 @@ def test_a_refusal_names_the_parameter_and_the_bep(parameter: str, value: str | 
     assert refused.value.parameter == parameter
     assert str(refused.value).startswith(parameter)
     assert "BEP" in str(refused.value)
+
+
+def test_what_is_claimed_to_be_an_address_does_not_stay_in_memory() -> None:
+    length = 10_000
+    tracemalloc.start()
+    for number in range(100):
+        assert parse_announce(query(ip=f"{number:0{length}}")).claimed is None
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 10 * length
 
 
 def test_a_scrape_asks_for_each_hash_once() -> None:

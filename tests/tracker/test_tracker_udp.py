@@ -2,74 +2,27 @@
 
 import asyncio
 import logging
+import socket
 import struct
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tracker.conftest import tracking
+from tests.tracker.datagrams import PROTOCOL_ID, announce, client
 from tracker import server
 from tracker.networks import Networks
 from tracker.udp.connection import ConnectionIds
+from tracker.udp.frontend import UdpFrontEnd
 
 Publish = Callable[..., bytes]
 Room = Any
-PROTOCOL_ID = 0x41727101980
-
-
-class Datagrams(asyncio.DatagramProtocol):
-    def __init__(self) -> None:
-        self.got: asyncio.Queue[bytes] = asyncio.Queue()
-
-    def datagram_received(self, data: bytes, address: object) -> None:
-        self.got.put_nowait(data)
-
-
-@dataclass
-class Client:
-    """A client that speaks raw BEP 15."""
-
-    transport: asyncio.DatagramTransport
-    protocol: Datagrams
-
-    async def ask(self, data: bytes) -> bytes:
-        self.transport.sendto(data)
-        async with asyncio.timeout(10):
-            return await self.protocol.got.get()
-
-    async def connect(self) -> bytes:
-        reply = await self.ask(struct.pack(">QII", PROTOCOL_ID, 0, 7))
-        assert (len(reply), reply[:8]) == (16, struct.pack(">II", 0, 7))
-        return reply[8:]
-
-    async def announce(self, connection: bytes, image: bytes, **more: Any) -> bytes:
-        return await self.ask(announce(connection, image, **more))
-
-
-def announce(
-    connection: bytes, image: bytes, left: int = 1000, event: int = 0, numwant: int = -1, port: int = 6881
-) -> bytes:
-    head = struct.pack(">8sII20s20s", connection, 1, 8, image, b"-XX0001-udp-%08d" % port)
-    return head + struct.pack(">QQQIIIiH", 0, left, 0, event, 0, 5, numwant, port)
-
-
-@asynccontextmanager
-async def client(port: int, address: str = "127.0.0.2", host: str = "127.0.0.1") -> AsyncIterator[Client]:
-    loop = asyncio.get_running_loop()
-    transport, protocol = await loop.create_datagram_endpoint(
-        Datagrams, local_addr=(address, 0), remote_addr=(host, port)
-    )
-    try:
-        yield Client(transport, protocol)
-    finally:
-        transport.close()
 
 
 async def test_seats_of_both_doors_find_each_other(room: Room, publish: Publish) -> None:
@@ -174,6 +127,20 @@ async def test_a_restart_keeps_connection_ids_and_counts(tmp_path: Path, publish
         assert (await seat.announce(connection, image))[:4] == struct.pack(">I", 1)
         scraped = await seat.ask(struct.pack(">8sII", connection, 2, 9) + image)
         assert struct.unpack_from(">III", scraped, 8) == (0, 1, 1)
+
+
+@pytest.mark.root
+async def test_as_root_a_crowd_waits_in_a_buffer_larger_than_the_system_gives_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = int(Path("/proc/sys/net/core/rmem_max").read_text())
+    monkeypatch.setattr("tracker.udp.frontend._RECEIVE_BUFFER", 2 * limit)
+    tracker = server.attach(web.Application(), tmp_path)
+    tcp, udp = server.bind("127.0.0.1", 0)
+    with tcp, udp:
+        async with UdpFrontEnd(tracker, udp, bytes(32)).running():
+            # The kernel counts its own part too, and doubles what it is asked for.
+            assert udp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 4 * limit
 
 
 def test_no_datagram_makes_a_fault(

@@ -14,7 +14,7 @@ from valkeys import Server
 
 from ogtorrent.cli import main as ogtorrent
 from tests.tracker.conftest import Clock, Room, tracking
-from tests.tracker.test_tracker_udp import client
+from tests.tracker.datagrams import client
 from tracker.__main__ import main as tracker
 from tracker.networks import Networks
 from tracker.request import AnnounceRequest, Event, InfoHash, PeerId

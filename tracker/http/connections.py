@@ -18,12 +18,13 @@ import socket
 import struct
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from yarl import URL
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,10 @@ _LEAST_BACKLOG = 128
 _CUT_OFF = 1.0
 # struct tcp_info, linux/tcp.h: the bytes that the other side has acknowledged.
 _BYTES_ACKED = struct.Struct("120xQ")
+# What a client may expect.
+_CONTINUE = "100-continue"
+
+Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 # What answers a chunk of a connection, and whether the connection stays; None if aiohttp is to see it.
@@ -279,9 +284,8 @@ class _Connection(asyncio.Protocol):
         asyncio.get_running_loop().call_later(_CUT_OFF, self._transport.abort)
 
 
-@web.middleware
-async def _turns(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Tell the connection whose turn it is, and its client of a body that is too large."""
+async def _turns(request: web.BaseRequest, handler: Handle) -> web.StreamResponse:
+    """Tell the connection whose turn it is, and its client what it cannot have."""
     transport = request.transport
     connection = None if transport is None else transport.get_protocol()
     if not isinstance(connection, _Connection):
@@ -290,9 +294,19 @@ async def _turns(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         if request.body_exists:
             connection.refuse_body(request.content_length or 0)
+        if request.headers.get("Expect", _CONTINUE).lower() != _CONTINUE:
+            # aiohttp's own refusal quotes it, and fails where it is no UTF-8.
+            raise web.HTTPExpectationFailed
         return await handler(request)
     finally:
         connection.handler_ends()
+
+
+def _request_with_target(make: Callable[..., web.BaseRequest], message: Any, *more: Any) -> web.BaseRequest:
+    """Make a request. aiohttp's parser lets a CONNECT through that names no target, and its request fails."""
+    if message.url is None:
+        message = message._replace(path="/", url=URL("/"))
+    return make(message, *more)
 
 
 class Runner(web.AppRunner):
@@ -301,11 +315,11 @@ class Runner(web.AppRunner):
     def __init__(
         self, app: web.Application, *, connections: Connections | None = None, **settings: Any
     ) -> None:
-        super().__init__(app, **{"max_line_size": LONGEST_LINE} | settings)
+        # A body that nobody wants is not unpacked either: 88 KiB of gzip may be a hundred MiB.
+        bounds = {"max_line_size": LONGEST_LINE, "auto_decompress": False}
+        super().__init__(app, **bounds | settings)
         self.connections = Connections() if connections is None else connections
         self._listening: list[asyncio.Server] = []
-        if _turns not in app.middlewares:
-            app.middlewares.insert(0, _turns)
 
     @property
     def addresses(self) -> list[Any]:
@@ -321,6 +335,13 @@ class Runner(web.AppRunner):
         factory = self.connections.wrap(self.server, short)
         loop = asyncio.get_running_loop()
         self._listening.append(await loop.create_server(factory, sock=listener, backlog=backlog))
+
+    async def _make_server(self) -> web.Server:
+        # Around the application, not a middleware within: some is answered before those are asked.
+        server = await super()._make_server()
+        server.request_handler = partial(_turns, handler=server.request_handler)
+        server.request_factory = partial(_request_with_target, server.request_factory)
+        return server
 
     async def cleanup(self) -> None:
         while self._listening:

@@ -1,12 +1,14 @@
 """Announce and scrape over HTTP: routes of an aiohttp application."""
 
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from tracker import access
 from tracker.http import reply
 from tracker.http.query import parse_announce, parse_scrape
 from tracker.networks import packed_address
@@ -18,6 +20,10 @@ from tracker.tracker import Tracker
 log = logging.getLogger(__name__)
 
 _RETRY_MINUTES = 1
+# Characters of what is no HTTP that the log shows.
+_LONGEST_QUOTE = 100
+# At the end of a Host header; an IPv6 address before it stands in brackets.
+_PORT = re.compile(r":[0-9]*$")
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -64,11 +70,13 @@ def _bencoded(tracker: Tracker, answer: Callable[[web.Request], Awaitable[bytes]
 
 
 def _without_mistakes_of_others(record: logging.LogRecord) -> bool:
-    """Make one line of what is no HTTP: aiohttp answers it with 400, and logs a traceback as for a fault."""
+    """What is no HTTP is a refusal: aiohttp answers it with 400, and logs a traceback as for a fault."""
     mistake = record.exc_info[1] if record.exc_info else None
     if not isinstance(mistake, HttpProcessingError):
         return True
-    log.info("refused %r", record.getMessage())
+    (who,) = record.args if isinstance(record.args, tuple) and record.args else ("?",)
+    what, _, _ = mistake.message.partition("\n")
+    access.refused("http", "request", str(who), f"no HTTP: {what.rstrip(':')[:_LONGEST_QUOTE]!r}")
     return False
 
 
@@ -86,8 +94,9 @@ def _source(tracker: Tracker, request: web.Request, claimed: bytes | None) -> So
     if not tracker.networks.speaks_for_others(address):
         return tracker.source(address, reached_at, None)
     # A proxy reaches the tracker where its clients do not: they named the address that they reach.
-    host = packed_address(request.host.rpartition(":")[0].strip("[]") or request.host)
-    forwarded = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
+    host = packed_address(_PORT.sub("", request.host).strip("[]"))
+    hops = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
+    forwarded = [hop.strip() for hop in hops if hop.strip()]
     return tracker.source(address, host or reached_at, claimed, forwarded)
 
 

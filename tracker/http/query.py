@@ -69,11 +69,11 @@ def _pairs(query: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _unquoted(text: bytes) -> bytes:
-    # Quoted-printable has the same digits after another sign, and is undone in C, eight times as fast. Where
-    # a sign is left, a line was folded or the length is wrong, the text was none of it.
+    # Quoted-printable has the same digits after another sign, and is undone in C, eight times as fast. With a
+    # sign that stays, a line that is folded or another length, the text was none of it.
     if b"=" not in text and b"\r" not in text and b"\n" not in text:
         undone = a2b_qp(text.replace(b"%", b"="))
-        if len(undone) == len(text) - 2 * text.count(b"%") and b"=" not in undone:
+        if len(undone) == len(text) - 2 * text.count(b"%"):
             return undone
     return unquote_to_bytes(text)
 

@@ -3,6 +3,7 @@
 import functools
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
+_INFO_HASH = re.compile("[0-9A-Fa-f]{40}")
 _NOT_KEPT = {"Cache-Control": "no-store"}
 
 
@@ -31,10 +33,10 @@ def attach(app: web.Application, tracker: Tracker) -> None:
 
     async def swarm(request: web.Request) -> web.Response:
         text = request.match_info["info_hash"]
-        try:
-            info_hash = InfoHash(bytes.fromhex(text))
-        except ValueError:
-            return _json({"error": "an info-hash is 40 hexadecimal digits"}, status=404)
+        if not _INFO_HASH.fullmatch(text):
+            # Not 404: that says of a torrent that it may be published yet, and this names none.
+            return _json({"error": "an info-hash is 40 hexadecimal digits"}, status=400)
+        info_hash = InfoHash(bytes.fromhex(text))
         picture = await tracker.picture_of(info_hash)
         if picture is None:
             return _json({"error": f"torrent {info_hash.hex()} is not published here"}, status=404)
