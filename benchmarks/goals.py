@@ -143,7 +143,8 @@ def as_json(goals: Mapping[str, Goal], held: Mapping[str, Sequence[Outcome]]) ->
 def _is_shown(column: Column, goal: Goal) -> bool:
     if goal.setting.limit is None and column.key.startswith("cpu"):
         return True
-    return column.key in goal.wanted or column.key in ("copies", "idle") or column.key.startswith("last_")
+    always = column.key in ("copies", "inside", "idle") or column.key.startswith("last_")
+    return always or column.key in goal.wanted
 
 
 def _figure(column: Column, outcome: Outcome | None) -> str:

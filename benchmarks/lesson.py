@@ -147,6 +147,8 @@ class Filling:
     payload_sent: int
     payload_inward: list[int]
     """Over each room's uplink, where there are some, down to its seats."""
+    payload_received: int
+    """By all seats together, where there are uplinks."""
     cpu_seconds: float | None
     idle: float
     start_spread: float
@@ -161,12 +163,16 @@ class _Reading:
     cpu: float | None
     sent: Traffic
     inward: list[Traffic]
+    received: list[Traffic]
 
     @classmethod
     def now(cls, room: Room, meter: CpuMeter) -> _Reading:
         ticks, cpu = Ticks.now(), meter.seconds()
         inward = [uplink.inward.traffic() for uplink in room.uplinks]
-        return cls(ticks, cpu, room.repository.ports[0].traffic(), inward)
+        sent = room.repository.ports[0].traffic()
+        # After the others: each port takes a process and some milliseconds.
+        received = [seat.ports[1].traffic() for seat in room.seats if room.uplinks]
+        return cls(ticks, cpu, sent, inward, received)
 
 
 _NOTHING = nullcontext()
@@ -198,15 +204,17 @@ def fill(
     for seat in arrived:
         contender.dismiss(lesson, seat)
     sent = after.sent - before.sent
+
+    def payloads(later: Sequence[Traffic], earlier: Sequence[Traffic]) -> list[int]:
+        return [(end - start).payload(contender.headers) for end, start in zip(later, earlier, strict=True)]
+
     return Filling(
         seconds,
         late_seconds,
         sent,
         sent.payload(contender.headers),
-        [
-            (later - earlier).payload(contender.headers)
-            for later, earlier in zip(after.inward, before.inward, strict=True)
-        ],
+        payloads(after.inward, before.inward),
+        sum(payloads(after.received, before.received)),
         None if after.cpu is None or before.cpu is None else after.cpu - before.cpu,
         after.ticks.idle_since(before.ticks),
         spread,

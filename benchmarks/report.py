@@ -77,7 +77,10 @@ def columns(setting: Setting, outcomes: Sequence[Outcome]) -> list[Column]:
         uplink = Column(
             "uplink_copies", "copies\nuplink", lambda run: max(run.payload_inward) / setting.work, ".2f"
         )
-        shown.insert(-2, uplink)
+        inside = Column(
+            "inside", "inside", lambda run: 1 - sum(run.payload_inward) / run.payload_received, ".1%"
+        )
+        shown[-2:-2] = [uplink, inside]
     plain = [max(run.seconds) for outcome in outcomes for run in outcome.fillings if outcome.is_http]
     if setting.limit is None and plain:
         http = median(plain)
@@ -144,6 +147,7 @@ def _entry(outcome: Outcome, figures: Sequence[Column]) -> dict[str, Any]:
                 "bytes_sent": run.sent.bytes,
                 "payload_sent": run.payload_sent,
                 "payload_inward": run.payload_inward,
+                "payload_received": run.payload_received,
                 "cpu_seconds": run.cpu_seconds,
                 "start_spread_seconds": run.start_spread,
                 **{column.key: column.figure(run) for column in figures},

@@ -26,6 +26,7 @@ def filling(**figures: Any) -> Filling:
         "sent": Traffic(0, 0),
         "payload_sent": SIZE,
         "payload_inward": [],
+        "payload_received": 2 * SIZE,
         "cpu_seconds": 4.0,
         "idle": 0.5,
         "start_spread": 0.0,
@@ -76,6 +77,12 @@ def test_of_two_uplinks_the_fuller_one_is_shown() -> None:
     inward = [SIZE, int(1.3 * SIZE)]
     found = medians(setting("two-rooms"), outcome("ogtorrent", filling(payload_inward=inward)))
     assert found["uplink_copies"] == pytest.approx(1.3)
+
+
+def test_what_came_over_no_uplink_came_from_inside() -> None:
+    run = filling(payload_inward=[SIZE, int(1.5 * SIZE)], payload_received=10 * SIZE)
+    assert medians(setting("two-rooms"), outcome("ogtorrent", run))["inside"] == pytest.approx(0.75)
+    assert "inside" not in medians(setting(), outcome("ogtorrent", filling()))
 
 
 def test_unshaped_time_is_also_over_that_of_http_if_it_is_there() -> None:

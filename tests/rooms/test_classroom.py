@@ -98,6 +98,7 @@ def test_each_of_two_rooms_is_behind_an_uplink_of_one_port() -> None:
     assert run["last_over_limit"] == about(2 * HEADERS)
     assert run["payload_inward"] == [about(2 * 8 * MEBIBYTE)] * 2
     assert (run["uplink_copies"], run["copies"]) == (about(2), about(4))
+    assert run["inside"] == pytest.approx(0, abs=0.01)
 
 
 def test_seats_of_two_rooms_stand_in_different_subnets_and_reach_each_other() -> None:
