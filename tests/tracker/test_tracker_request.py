@@ -24,6 +24,13 @@ def test_an_info_hash_is_bytes_and_never_text() -> None:
     assert parse_announce(query()).info_hash == HASH
 
 
+def test_whatever_is_escaped_is_read() -> None:
+    escaped = "".join(f"%{ord(letter):02x}" if letter not in "=&%" else letter for letter in "port=6881")
+    assert parse_announce(query(port=None) + b"&" + escaped.encode()).port == 6881
+    hashes = b"%69nfo_hash=" + quote(HASH).encode()
+    assert parse_scrape(hashes) == (HASH,)
+
+
 def test_a_plus_is_a_plus() -> None:
     assert parse_announce(query(peer_id="++++++++++++++++++++")).peer_id == b"+" * 20
 

@@ -29,8 +29,8 @@ def parse_announce(query: bytes) -> AnnounceRequest:
     """Read an announce; raises BadRequestError."""
     given = _given(query)
     return AnnounceRequest(
-        InfoHash(_twenty_bytes("info_hash", given.get(b"info_hash"))),
-        PeerId(_twenty_bytes("peer_id", given.get(b"peer_id"))),
+        InfoHash(_twenty_bytes("info_hash", _value(given, b"info_hash"))),
+        PeerId(_twenty_bytes("peer_id", _value(given, b"peer_id"))),
         _port(given),
         _bytes_count(given, b"left"),
         _bytes_count(given, b"uploaded", 0),
@@ -39,36 +39,41 @@ def parse_announce(query: bytes) -> AnnounceRequest:
         peers_wanted(_integer(given, b"numwant", DEFAULT_NUMWANT)),
         _key(given),
         # A tracker may answer compactly whatever it was asked (BEP 23): the dictionary only on a plain no.
-        given.get(b"compact") != b"0",
-        given.get(b"no_peer_id") == b"1",
+        _value(given, b"compact") != b"0",
+        _value(given, b"no_peer_id") == b"1",
         _claimed(given),
     )
 
 
 def parse_scrape(query: bytes) -> tuple[InfoHash, ...]:
     """The info-hashes that a scrape asks for (BEP 48), each once; raises BadRequestError."""
-    hashes = [value for name, value in _pairs(query) if name == b"info_hash"]
+    hashes = [_unquoted(value) for name, value in _pairs(query) if name == b"info_hash"]
     if len(hashes) > MOST_SCRAPED:
         raise BadRequestError("info_hash", f"is given more than {MOST_SCRAPED} times", bep=48)
     return tuple(dict.fromkeys(InfoHash(_twenty_bytes("info_hash", value, bep=48)) for value in hashes))
 
 
 def _given(query: bytes) -> dict[bytes, bytes]:
-    """The parameters; the first of two values counts."""
+    """The parameters, their values as they came; the first of two values counts."""
     return dict(reversed(_pairs(query)))
 
 
 def _pairs(query: bytes) -> list[tuple[bytes, bytes]]:
-    # A plus stays a plus: info-hashes are percent-encoded bytes (RFC 1738), not a form's fields.
     pairs: list[tuple[bytes, bytes]] = _FIELD.findall(query)
-    return [
-        (_unquoted(name) if b"%" in name else name, _unquoted(value) if b"%" in value else value)
-        for name, value in pairs
-        if name
-    ]
+    if any([b"%" in name for name, _ in pairs]):
+        return [(_unquoted(name), value) for name, value in pairs]
+    return pairs
+
+
+def _value(given: dict[bytes, bytes], name: bytes) -> bytes | None:
+    value = given.get(name)
+    return _unquoted(value) if value else value
 
 
 def _unquoted(text: bytes) -> bytes:
+    # A plus stays a plus: info-hashes are percent-encoded bytes (RFC 1738), not a form's fields.
+    if b"%" not in text:
+        return text
     # Quoted-printable has the same digits after another sign, and is undone in C, eight times as fast. With a
     # sign that stays, a line that is folded or another length, the text was none of it.
     if b"=" not in text and b"\r" not in text and b"\n" not in text:
@@ -87,12 +92,15 @@ def _twenty_bytes(name: str, value: bytes | None, bep: int = 3) -> bytes:
 
 
 def _integer(given: dict[bytes, bytes], name: bytes, default: int | None = None) -> int:
-    value = given.get(name)
+    value = given.get(name, b"")
+    # The length is bounded before int() sees it: nineteen digits hold every 63-bit counter.
+    if value.isdigit() and len(value) <= _LONGEST_NUMBER:
+        return int(value)
+    value = _unquoted(value)
     if not value:
         if default is None:
             raise BadRequestError(name.decode(), "is missing")
         return default
-    # The length is bounded before int() sees it: nineteen digits hold every 63-bit counter.
     if not value.removeprefix(b"-").isdigit() or len(value) > _LONGEST_NUMBER:
         raise BadRequestError(name.decode(), "is not a number")
     return int(value)
@@ -113,14 +121,14 @@ def _port(given: dict[bytes, bytes]) -> int:
 
 
 def _event(given: dict[bytes, bytes]) -> Event:
-    event = _EVENTS.get(given.get(b"event", b""))
+    event = _EVENTS.get(_value(given, b"event") or b"")
     if event is None:
         raise BadRequestError("event", "is none of started, completed, stopped, paused")
     return event
 
 
 def _key(given: dict[bytes, bytes]) -> bytes:
-    key = given.get(b"key", b"")
+    key = _value(given, b"key") or b""
     if len(key) > _LONGEST_KEY:
         raise BadRequestError("key", f"is longer than {_LONGEST_KEY} bytes", bep=7)
     return key
@@ -128,5 +136,5 @@ def _key(given: dict[bytes, bytes]) -> bytes:
 
 def _claimed(given: dict[bytes, bytes]) -> bytes | None:
     # Ignored where it is no address: BEP 3 lets `ip` be a name, and from most senders it does not count.
-    said = given.get(b"ip") or given.get(b"ipv4") or given.get(b"ipv6")
+    said = _value(given, b"ip") or _value(given, b"ipv4") or _value(given, b"ipv6")
     return packed_address(said.decode("latin-1")) if said else None

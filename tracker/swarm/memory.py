@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from tracker.handout import hand_out, strangers_wanted
-from tracker.networks import reachable
+from tracker.networks import is_loopback, reachable
 from tracker.request import AnnounceRequest, Event, InfoHash
 from tracker.swarm.leases import Leases
 from tracker.swarm.peer import (
@@ -263,8 +263,10 @@ class MemoryStore:
         if len(source.address) != 4:
             own, other = other, own
         known = [own[row] or other[row] or b"" for row in rows]
-        # Loopback begins with 127 in IPv4 and with 0 in IPv6.
-        found = [reachable(one, *source) if one[0] in (127, 0) else one for one in known]
+        found: list[bytes | None] = [*known]
+        if not is_loopback(source.address):
+            # Loopback begins with 127 in IPv4 and with 0 in IPv6.
+            found = [reachable(one, *source) if one[0] in (127, 0) else one for one in known]
         endpoints = [one for one in found if one is not None]
         if request.compact:
             return endpoints, []

@@ -1,6 +1,5 @@
 """The contract of every store of swarms: one suite of tests runs on all."""
 
-import math
 from typing import NamedTuple, Protocol
 
 from tracker.request import AnnounceRequest, InfoHash
@@ -63,5 +62,5 @@ class StoreDownError(Exception):
 
 def interval_for(peers: int) -> int:
     """Seconds between two announces, so that all peers together stay within the tracker's rate."""
-    fair = math.ceil(peers / MOST_ANNOUNCES_PER_SECOND)
+    fair = -(-peers // MOST_ANNOUNCES_PER_SECOND)
     return min(max(fair, SHORTEST_INTERVAL), LONGEST_INTERVAL)
