@@ -21,7 +21,8 @@ TARGETS = [b"*", b"", b"//", b"///a", b"/../../etc/passwd", b"a:b:c", b"http://a
            b"/%ff%fe", b"/#", b"/announce#?info_hash=", b"/api/v1/swarms/%2e%2e/x", b"/api/v1/swarms/%ff",
            b"/api/v1/swarms/" + b"%61" * 40, b"/\\", b"/;a=b", b"?", b"/announce?info_hash", b"/\xc3\xa9",
            b"/" + b"a" * 9000, b"/scrape?" + b"info_hash=%ff&" * 300, b"mailto:a@b", b"/a b",
-           b"/ann\x00ounce", b"http://:0", b"://", b"/@", b"a.b:443"]  # fmt: skip
+           b"/ann\x00ounce", b"http://:0", b"http://xn--/", b"xn--a:80", b"://", b"/@",
+           b"a.b:443"]  # fmt: skip
 NUMBERS = [b"-1", b"0", b"99999999999999999999", b"9" * 400, b"1e9", b"0x10", b" 5", b"5.5", b"\xd9\xa1",
            b"", b"%", b"18446744073709551616", b"-9223372036854775809", b"%00", b"+7"]  # fmt: skip
 FIELDS = [b"info_hash", b"peer_id", b"port", b"left", b"uploaded", b"downloaded", b"event", b"numwant",

@@ -449,11 +449,12 @@ async def test_who_expects_what_is_no_word_is_refused_and_no_fault(
     assert caplog.text == ""
 
 
-async def test_a_connect_to_nowhere_is_refused_and_no_fault(
-    house: House, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("line", [b"CONNECT ", b"CONNECT xn--:80 HTTP/1.1", b"GET http://xn--/ HTTP/1.1"])
+async def test_a_target_that_is_none_is_refused_and_no_fault(
+    house: House, caplog: pytest.LogCaptureFixture, line: bytes
 ) -> None:
     async with house.client() as client:
-        assert (await client.get(b"CONNECT \r\n\r\n"))[0] == 405
+        assert (await client.get(line + b"\r\nHost: a\r\n\r\n"))[0] == 400
         assert await client.is_closed()
     gc.collect()  # of a task that failed unheard it is told when it goes
     assert caplog.text == ""

@@ -28,7 +28,7 @@ from tracker.networks import PRIVATE, Networks
 Publish = Callable[..., bytes]
 Until = Callable[..., Awaitable[None]]
 
-CONNECTIONS, AT_ONCE = 1500, 75
+CONNECTIONS, AT_ONCE = 900, 75
 DATAGRAMS, IN_A_BURST = 2000, 40
 STATUS = re.compile(rb"^HTTP/[0-9]\.[0-9] ([0-9]{3}) ", re.MULTILINE)
 # An Ethernet frame's, in IPv6.
@@ -78,14 +78,15 @@ class Exchange:
         writer.close()
 
 
+@pytest.mark.parametrize("proxies", ["127.0.0.0/8", "10.0.0.0/8"], ids=["by a proxy", "by the short way"])
 async def test_no_bytes_over_tcp_are_a_fault_or_stay(
     tmp_path: Path, publish: Publish, without_pause: None, until: Until, rng: random.Random,
-    nothing_logged: Callable[[], None],
+    nothing_logged: Callable[[], None], proxies: str,
 ) -> None:  # fmt: skip
     image = publish("aula1/a")
     clock = Clock()
     connections = Connections(clock=clock)
-    networks = Networks(PRIVATE, [ip_network("127.0.0.0/8")])
+    networks = Networks(PRIVATE, [ip_network(proxies)])
     async with (
         tracking(tmp_path, connections=connections, networks=networks) as (_, port),
         aiohttp.ClientSession() as session,

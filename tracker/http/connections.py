@@ -47,6 +47,8 @@ _CUT_OFF = 1.0
 _BYTES_ACKED = struct.Struct("120xQ")
 # What a client may expect.
 _CONTINUE = "100-continue"
+# The method of what is no request.
+_NONE = "NONE"
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -292,6 +294,10 @@ async def _turns(request: web.BaseRequest, handler: Handle) -> web.StreamRespons
         return await handler(request)
     connection.handler_starts()
     try:
+        if request.method == _NONE:
+            refusal = web.HTTPBadRequest()
+            refusal.force_close()
+            raise refusal
         if request.body_exists:
             connection.refuse_body(request.content_length or 0)
         if request.headers.get("Expect", _CONTINUE).lower() != _CONTINUE:
@@ -302,11 +308,12 @@ async def _turns(request: web.BaseRequest, handler: Handle) -> web.StreamRespons
         connection.handler_ends()
 
 
-def _request_with_target(make: Callable[..., web.BaseRequest], message: Any, *more: Any) -> web.BaseRequest:
-    """Make a request. aiohttp's parser lets a CONNECT through that names no target, and its request fails."""
-    if message.url is None:
-        message = message._replace(path="/", url=URL("/"))
-    return make(message, *more)
+def _request(make: Callable[..., web.BaseRequest], message: Any, *more: Any) -> web.BaseRequest:
+    """Make a request, if only one to refuse: aiohttp parses targets that its request then fails at."""
+    try:
+        return make(message, *more)
+    except (AttributeError, ValueError):  # `CONNECT` of nothing, http://xn--/
+        return make(message._replace(method=_NONE, path="/", url=URL("/")), *more)
 
 
 class Runner(web.AppRunner):
@@ -340,7 +347,7 @@ class Runner(web.AppRunner):
         # Around the application, not a middleware within: some is answered before those are asked.
         server = await super()._make_server()
         server.request_handler = partial(_turns, handler=server.request_handler)
-        server.request_factory = partial(_request_with_target, server.request_factory)
+        server.request_factory = partial(_request, server.request_factory)
         return server
 
     async def cleanup(self) -> None:
