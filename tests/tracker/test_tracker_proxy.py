@@ -116,6 +116,7 @@ async def test_the_address_in_a_datagram_counts_from_a_trusted_proxy_alone(
         ("[fd00::1]:6969", [ip_address("fd00::1").packed + b"\x1a\xe1"]),
         ("tracker.example.org:80", []),
         ("[[:", []),
+        (SEAT, []),  # who names its own address is not the repository for that
     ],
 )
 async def test_through_a_proxy_on_this_host_a_seat_gets_the_repositorys_seed_at_the_address_it_asked(

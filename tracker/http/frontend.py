@@ -13,7 +13,7 @@ from tracker.http import reply
 from tracker.http.query import parse_announce, parse_scrape
 from tracker.networks import packed_address
 from tracker.request import BadRequestError, RefusalError
-from tracker.swarm.peer import Source
+from tracker.swarm.peer import Source, is_beside_tracker
 from tracker.swarm.store import StoreDownError
 from tracker.tracker import Tracker
 
@@ -97,7 +97,9 @@ def _source(tracker: Tracker, request: web.Request, claimed: bytes | None) -> So
     host = packed_address(_PORT.sub("", request.host).strip("[]"))
     hops = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
     forwarded = [hop.strip() for hop in hops if hop.strip()]
-    return tracker.source(address, host or reached_at, claimed, forwarded)
+    source = tracker.source(address, host or reached_at, claimed, forwarded)
+    # Who names its own address would count as the repository.
+    return source._replace(reached_at=reached_at) if is_beside_tracker(source) else source
 
 
 def _address(name: Any) -> bytes:
