@@ -29,25 +29,25 @@ def parse_announce(query: bytes) -> AnnounceRequest:
     """Read an announce; raises BadRequestError."""
     given = _given(query)
     return AnnounceRequest(
-        InfoHash(_twenty_bytes("info_hash", _value(given, b"info_hash"))),
-        PeerId(_twenty_bytes("peer_id", _value(given, b"peer_id"))),
+        InfoHash(_twenty_bytes("info_hash", given.get(b"info_hash"))),
+        PeerId(_twenty_bytes("peer_id", given.get(b"peer_id"))),
         _port(given),
-        _bytes_count(given, b"left"),
-        _bytes_count(given, b"uploaded", 0),
-        _bytes_count(given, b"downloaded", 0),
-        _event(given),
-        peers_wanted(_integer(given, b"numwant", DEFAULT_NUMWANT)),
-        _key(given),
+        _count(given, b"left"),
+        _count(given, b"uploaded", 0),
+        _count(given, b"downloaded", 0),
+        _event(given.get(b"event")),
+        _wanted(given),
+        _key(given.get(b"key")),
         # A tracker may answer compactly whatever it was asked (BEP 23): the dictionary only on a plain no.
-        _value(given, b"compact") != b"0",
-        _value(given, b"no_peer_id") == b"1",
+        given.get(b"compact") != b"0",
+        given.get(b"no_peer_id") == b"1",
         _claimed(given),
     )
 
 
 def parse_scrape(query: bytes) -> tuple[InfoHash, ...]:
     """The info-hashes that a scrape asks for (BEP 48), each once; raises BadRequestError."""
-    hashes = [_unquoted(value) for name, value in _pairs(query) if name == b"info_hash"]
+    hashes = [value for name, value in _pairs(query) if name == b"info_hash"]
     if len(hashes) > MOST_SCRAPED:
         raise BadRequestError("info_hash", f"is given more than {MOST_SCRAPED} times", bep=48)
     return tuple(dict.fromkeys(InfoHash(_twenty_bytes("info_hash", value, bep=48)) for value in hashes))
@@ -63,11 +63,6 @@ def _pairs(query: bytes) -> list[tuple[bytes, bytes]]:
     if any([b"%" in name for name, _ in pairs]):
         return [(_unquoted(name), value) for name, value in pairs]
     return pairs
-
-
-def _value(given: dict[bytes, bytes], name: bytes) -> bytes | None:
-    value = given.get(name)
-    return _unquoted(value) if value else value
 
 
 def _unquoted(text: bytes) -> bytes:
@@ -86,49 +81,61 @@ def _unquoted(text: bytes) -> bytes:
 def _twenty_bytes(name: str, value: bytes | None, bep: int = 3) -> bytes:
     if value is None:
         raise BadRequestError(name, "is missing", bep)
+    value = _unquoted(value)
     if len(value) != 20:
         raise BadRequestError(name, f"has {len(value)} bytes instead of 20", bep)
     return value
 
 
-def _integer(given: dict[bytes, bytes], name: bytes, default: int | None = None) -> int:
+def _count(given: dict[bytes, bytes], name: bytes, default: int | None = None) -> int:
+    """A number that is not negative; without a default, one that has to be there."""
     value = given.get(name, b"")
     # The length is bounded before int() sees it: nineteen digits hold every 63-bit counter.
     if value.isdigit() and len(value) <= _LONGEST_NUMBER:
         return int(value)
-    value = _unquoted(value)
+    return _odd_number(name.decode(), _unquoted(value), default, least=0)
+
+
+def _wanted(given: dict[bytes, bytes]) -> int:
+    value = given.get(b"numwant", b"")
+    if value.isdigit() and len(value) <= _LONGEST_NUMBER:
+        return peers_wanted(int(value))
+    return peers_wanted(_odd_number("numwant", _unquoted(value), DEFAULT_NUMWANT))
+
+
+def _odd_number(name: str, value: bytes, default: int | None, least: int | None = None) -> int:
+    """A number that is escaped, negative, missing or none."""
     if not value:
         if default is None:
-            raise BadRequestError(name.decode(), "is missing")
+            raise BadRequestError(name, "is missing")
         return default
     if not value.removeprefix(b"-").isdigit() or len(value) > _LONGEST_NUMBER:
-        raise BadRequestError(name.decode(), "is not a number")
+        raise BadRequestError(name, "is not a number")
+    if least is not None and int(value) < least:
+        raise BadRequestError(name, "is negative")
     return int(value)
 
 
-def _bytes_count(given: dict[bytes, bytes], name: bytes, default: int | None = None) -> int:
-    count = _integer(given, name, default)
-    if count < 0:
-        raise BadRequestError(name.decode(), "is negative")
-    return count
-
-
 def _port(given: dict[bytes, bytes]) -> int:
-    port = _integer(given, b"port")
+    port = _count(given, b"port")
     if not 1 <= port <= 65535:
         raise BadRequestError("port", "is not between 1 and 65535")
     return port
 
 
-def _event(given: dict[bytes, bytes]) -> Event:
-    event = _EVENTS.get(_value(given, b"event") or b"")
+def _event(value: bytes | None) -> Event:
+    if not value:
+        return Event.NONE
+    event = _EVENTS.get(_unquoted(value))
     if event is None:
         raise BadRequestError("event", "is none of started, completed, stopped, paused")
     return event
 
 
-def _key(given: dict[bytes, bytes]) -> bytes:
-    key = _value(given, b"key") or b""
+def _key(value: bytes | None) -> bytes:
+    if not value:
+        return b""
+    key = _unquoted(value)
     if len(key) > _LONGEST_KEY:
         raise BadRequestError("key", f"is longer than {_LONGEST_KEY} bytes", bep=7)
     return key
@@ -136,5 +143,5 @@ def _key(given: dict[bytes, bytes]) -> bytes:
 
 def _claimed(given: dict[bytes, bytes]) -> bytes | None:
     # Ignored where it is no address: BEP 3 lets `ip` be a name, and from most senders it does not count.
-    said = _value(given, b"ip") or _value(given, b"ipv4") or _value(given, b"ipv6")
-    return packed_address(said.decode("latin-1")) if said else None
+    said = given.get(b"ip") or given.get(b"ipv4") or given.get(b"ipv6")
+    return packed_address(_unquoted(said).decode("latin-1")) if said else None
