@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+import logging
 import random
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,14 +20,19 @@ from multidict import CIMultiDict
 from valkeys import Server
 from yarl import URL
 
-from tracker import allowlist, server
+from tests.tracker import seeds
+from tracker import access, allowlist, server
 from tracker.http.connections import Connections
 from tracker.networks import Networks
 from tracker.tracker import Tracker
 
 PIECE = 64 * 1024
 
+# Seconds. ctorrent waits fifteen before its goodbye, Transmission ten between two looks at its trackers.
+CLIENTS_PATIENCE = 60
+
 Headers = Iterable[tuple[str, str]]
+Heard = Callable[[str], Awaitable[None]]
 
 
 def info(name: str, size: int = 10 * PIECE, **more: Any) -> dict[bytes, Any]:
@@ -179,3 +186,28 @@ def until() -> Callable[..., Awaitable[None]]:
 def without_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let unknown info-hashes cause one scan after the other."""
     monkeypatch.setattr(allowlist, "SCAN_PAUSE", 0.0)
+
+
+@pytest.fixture
+def heard(caplog: pytest.LogCaptureFixture, until: Callable[..., Awaitable[None]]) -> Iterator[Heard]:
+    """Wait for a line in the log of every request: what the tracker has understood of it."""
+    caplog.set_level(logging.INFO, access.every.name)
+    access.every.addHandler(caplog.handler)
+
+    async def wait(pattern: str) -> None:
+        async def said() -> bool:
+            return any(re.match(pattern, line) for line in caplog.messages)
+
+        await until(said, seconds=CLIENTS_PATIENCE)
+
+    yield wait
+    access.every.removeHandler(caplog.handler)
+
+
+@pytest.fixture
+async def seed(tmp_path: Path, room: Room, door: str, heard: Heard) -> seeds.Seed:
+    """A seed that the tracker knows: it came by the `door`, `http` or `udp`."""
+    seed = seeds.Seed(tmp_path / ".seed", tmp_path / "a.torrent")
+    seed.start(f"{door}://127.0.0.1:{room.port}/announce")
+    await heard(rf"{door} {seeds.ADDRESS}:\d+ announce 'a' started, 0 bytes left")
+    return seed
