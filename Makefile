@@ -33,4 +33,4 @@ room-tools:
 	touch $@ .venv/run
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv tests/tracker/npm/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,5 +1,11 @@
-"""The library for clients, libtorrent, against the real tracker: it announces, scrapes and says goodbye."""
+"""The libraries for clients, against the real tracker: libtorrent, and npm's `bittorrent-tracker`.
 
+Both announce, scrape and say goodbye, by HTTP and by UDP. The programs are in test_tracker_programs.py.
+"""
+
+import asyncio
+import json
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -8,11 +14,13 @@ import libtorrent as lt
 import pytest
 
 from tests.tracker import seeds
-from tests.tracker.conftest import Heard
+from tests.tracker.conftest import CLIENTS_PATIENCE, Heard
 from tests.tracker.seeds import Seed
 
 Room = Any
 Until = Callable[..., Awaitable[None]]
+
+NPM = Path(__file__).with_name("npm")
 
 pytestmark = pytest.mark.parametrize("door", ["http", "udp"])
 
@@ -58,3 +66,33 @@ async def test_a_libtorrent_session_scrapes(
     await until(answered)
     assert told == [(1, 2)]
     await heard(rf"{door} 127\.0\.0\.9 scrape of 1 torrents")
+
+
+async def test_the_npm_client_announces_scrapes_and_leaves(
+    room: Room, seed: Seed, heard: Heard, door: str
+) -> None:
+    node = shutil.which("node")
+    if node is None or not (NPM / "node_modules").is_dir():
+        pytest.skip("node, or its package bittorrent-tracker, is not installed: make room-tools")
+    await room.announce(seed.info_hash)
+    process = await asyncio.create_subprocess_exec(
+        node,
+        NPM / "client.mjs",
+        f"{door}://127.0.0.1:{room.port}/announce",
+        seed.info_hash.hex(),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(CLIENTS_PATIENCE):
+            said, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert json.loads(said) == {
+        "announced": {"complete": 1, "incomplete": 2},
+        "peers": ["127.0.0.2:6881", seed.endpoint],
+        "scraped": {"complete": 1, "downloaded": 0, "incomplete": 2},
+    }
+    await heard(rf"{door} 127\.0\.0\.1:6881 announce 'a' started, 300000 bytes left")
+    await heard(rf"{door} 127\.0\.0\.1:6881 announce 'a' stopped, 300000 bytes left")
