@@ -8,6 +8,7 @@ from itertools import islice
 from tracker.handout import hand_out, strangers_wanted
 from tracker.networks import is_loopback, reachable
 from tracker.request import AnnounceRequest, Event, InfoHash
+from tracker.swarm.index import Index
 from tracker.swarm.leases import Leases
 from tracker.swarm.peer import (
     Answer,
@@ -34,15 +35,27 @@ _TRIES = 8
 class Swarm(Crowd):
     """The peers of one torrent, all and by rooms, and how each is found again when it comes back."""
 
-    __slots__ = ("by_endpoint", "by_identity", "repository", "rooms", "swarm_id")
+    __slots__ = ("by_endpoint4", "by_endpoint6", "by_identity", "repository", "rooms", "swarm_id")
 
     def __init__(self, swarm_id: InfoHash, roster: Roster) -> None:
         super().__init__(roster.in_swarm)
         self.swarm_id = swarm_id
-        self.by_identity: dict[bytes, int] = {}
-        self.by_endpoint: dict[bytes, int] = {}
+        self.by_identity = Index(roster.identities)
+        self.by_endpoint4 = Index(roster.endpoints4)
+        self.by_endpoint6 = Index(roster.endpoints6)
         self.rooms: dict[bytes, Room] = {}
         self.repository: dict[int, None] = {}
+
+    def rows(self) -> list[int]:
+        return [*self.leeching.rows, *self.seeding.rows]
+
+    def indexes(self, roster: Roster, row: int) -> Iterator[Index]:
+        """Those that a row with such keys is in."""
+        yield self.by_identity
+        if roster.endpoints4[row] is not None:
+            yield self.by_endpoint4
+        if roster.endpoints6[row] is not None:
+            yield self.by_endpoint6
 
 
 class MemoryStore:
@@ -92,7 +105,7 @@ class MemoryStore:
 
     async def peers(self, swarm_id: InfoHash) -> list[Peer]:
         swarm = self._swarms.get(swarm_id)
-        return [self._roster.get(row) for row in swarm.by_identity.values()] if swarm else []
+        return [self._roster.get(row) for row in swarm.rows()] if swarm else []
 
     async def interval(self) -> int:
         return interval_for(len(self._roster))
@@ -114,7 +127,7 @@ class MemoryStore:
 
     async def withdraw(self, swarm_id: InfoHash) -> None:
         swarm = self._swarms.pop(swarm_id, None)
-        for row in list(swarm.by_identity.values()) if swarm else ():
+        for row in swarm.rows() if swarm else ():
             self._leases.strike_out(row)
             self._roster.free(row)
 
@@ -132,8 +145,9 @@ class MemoryStore:
 
     def _find(self, swarm: Swarm, request: AnnounceRequest, source: Source) -> int | None:
         """The row that this announcer has had until now, or takes over."""
-        row = swarm.by_identity.get(identity_of(request))
-        holder = swarm.by_endpoint.get(source.address + request.port.to_bytes(2, "big"))
+        row = swarm.by_identity.find(identity_of(request))
+        by_endpoint = swarm.by_endpoint4 if len(source.address) == 4 else swarm.by_endpoint6
+        holder = by_endpoint.find(source.address + request.port.to_bytes(2, "big"))
         if holder is None or holder == row:
             return row
         place, outcast = place_of(row, holder, self._roster.identities[holder][:20], request)
@@ -157,22 +171,21 @@ class MemoryStore:
         else:
             room = roster.rooms[row]
             assert room is not None
-        if former is None or former[:3] != peer[:3]:
-            if former is not None:
-                self._unlist(swarm, former)
-            swarm.by_identity[peer.identity] = row
-            for endpoint in (peer.endpoint4, peer.endpoint6):
-                if endpoint is not None:
-                    swarm.by_endpoint[endpoint] = row
+        renamed = former is None or former[:3] != peer[:3]
+        if renamed and former is not None:
+            self._unlist(swarm, row)
         if peer.beside_tracker and peer.seeding:
             swarm.repository[row] = None
         else:
             swarm.repository.pop(row, None)
         roster.put(row, peer, room)
+        if renamed:
+            for index in swarm.indexes(roster, row):
+                index.add(row)
         return row
 
     def _remove(self, swarm: Swarm, row: int) -> None:
-        self._unlist(swarm, self._roster.get(row))
+        self._unlist(swarm, row)
         swarm.repository.pop(row, None)
         self._leave(swarm, row)
         self._leases.strike_out(row)
@@ -180,11 +193,9 @@ class MemoryStore:
         if not len(swarm):
             del self._swarms[swarm.swarm_id]
 
-    def _unlist(self, swarm: Swarm, peer: Peer) -> None:
-        del swarm.by_identity[peer.identity]
-        for endpoint in (peer.endpoint4, peer.endpoint6):
-            if endpoint is not None:
-                del swarm.by_endpoint[endpoint]
+    def _unlist(self, swarm: Swarm, row: int) -> None:
+        for index in swarm.indexes(self._roster, row):
+            index.remove(row)
 
     def _leave(self, swarm: Swarm, row: int) -> None:
         room = self._roster.rooms[row]
