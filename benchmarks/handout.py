@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from itertools import product
 from operator import or_
+from statistics import mean
 
 import click
 
@@ -43,9 +44,10 @@ SITES = (
 
 # What libtorrent asks for, and so do our seats.
 NUMWANT = 200
-# More make no difference, and fewer are told from them: how a fill begins and ends weighs too much. They are
-# fewer all the same where more than so many would go from peer to peer.
-PIECES = 512
+# More make no difference; of fewer the figures are worse, for a fill begins and ends with idle ports. A great
+# site has fewer all the same, and a small one is drawn several times, for chance makes more of a difference.
+_MOST_PIECES = 512
+_MOST_DRAWS = 9
 _MOST_MOVES = 1 << 18
 _IMAGE = InfoHash(b"i" * 20)
 _PORT = 6881
@@ -137,19 +139,19 @@ class Outcome:
             / site.seed
         )
 
-    @property
-    def spans(self) -> tuple[int, int]:
-        """The most parts that a room falls into, and the most hops in one."""
-        found = [span(self.graph, self.site.members(room)) for room in range(self.site.rooms)]
-        return max(parts for parts, _ in found), max(hops for _, hops in found)
 
-
-def simulate(site: Site, name: str) -> Outcome:
-    """The same each time."""
-    rng = random.Random(f"{site} {name}")
+def draw(site: Site, name: str, pieces: int, rng: random.Random) -> Outcome:
+    """Let chance say who comes when, who is told of whom, and who serves whom."""
     graph = asyncio.run(connect(site, HAND_OUTS[name](site, rng), rng))
-    pieces = min(PIECES, _MOST_MOVES // site.seed)
     return Outcome(site, graph, exchange(site, graph, pieces, rng))
+
+
+def simulate(site: Site, name: str) -> list[Outcome]:
+    """As many draws as are worth it; the same each time."""
+    rng = random.Random(f"{site} {name}")
+    pieces = min(_MOST_PIECES, _MOST_MOVES // site.seed)
+    draws = min(_MOST_DRAWS, _MOST_MOVES // (site.seed * pieces))
+    return [draw(site, name, pieces, rng) for _ in range(draws)]
 
 
 TITLES = (
@@ -167,24 +169,29 @@ TITLES = (
 )
 
 
-def row(name: str, outcome: Outcome) -> str:
-    site, flow = outcome.site, outcome.flow
-    parts, hops = outcome.spans
-    whole_parts, whole_hops = span(outcome.graph, range(site.seed))
+def row(name: str, outcomes: Sequence[Outcome]) -> str:
+    """The means of all draws, and the worst of them where it is about graphs."""
+    site, flows = outcomes[0].site, [outcome.flow for outcome in outcomes]
     cells = [
         title(site),
         name,
-        f"{flow.inside:.1%}",
+        f"{mean(flow.inside for flow in flows):.1%}",
         f"{1 - 1 / site.seats:.1%}",
-        f"{max(flow.inward):.2f}",
-        f"{flow.sent:.2f}",
-        f"{flow.time:.2f}",
-        f"{outcome.peers:.1f}",
-        f"{outcome.strangers:.1f}",
-        str(hops) if parts == 1 else f"{parts} islands",
-        str(whole_hops) if whole_parts == 1 else f"{whole_parts} islands",
+        f"{mean(max(flow.inward) for flow in flows):.2f}",
+        f"{mean(flow.sent for flow in flows):.2f}",
+        f"{mean(flow.time for flow in flows):.2f}",
+        f"{mean(outcome.peers for outcome in outcomes):.1f}",
+        f"{mean(outcome.strangers for outcome in outcomes):.1f}",
+        _hops(span(one.graph, site.members(room)) for one in outcomes for room in range(site.rooms)),
+        _hops(span(one.graph, range(site.seed)) for one in outcomes),
     ]
     return line(cells)
+
+
+def _hops(spans: Iterable[tuple[int, int]]) -> str:
+    """The most hops of several graphs, or islands where one of them falls apart."""
+    parts, hops = map(max, zip(*spans, strict=True))
+    return str(hops) if parts == 1 else f"{parts} islands"
 
 
 def line(cells: Iterable[str]) -> str:
