@@ -9,10 +9,8 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
-# What a seat needs to exchange pieces with, and how many of them are elsewhere even where its own room has
-# enough.
+# How many peers a seat needs to exchange pieces with, and how many seats fetch for a room what another has.
 ENOUGH = 3
-BRIDGES = 1
 
 T = TypeVar("T")
 
@@ -25,9 +23,15 @@ class Shares(NamedTuple):
     strangers: int
 
 
-def strangers_wanted(neighbours: int, wanted: int) -> int:
-    """How many peers of other rooms a seat gets that has so many neighbours and wants so many peers."""
-    return min(wanted, max(BRIDGES, min(ENOUGH, wanted) - neighbours))
+def strangers_wanted(neighbours: int, elsewhere: int, place: int, wanted: int) -> int:
+    """How many peers of other rooms a seat gets, of the so many that are there, in whatever rooms.
+
+    It has so many neighbours, wants so many peers, and `place` of its neighbours come before it, in an order
+    that stays. Each room fetches what the repository has sent to the others, and of what several of its seats
+    fetch by themselves they fetch the same. So a few do it: the more of the swarm is elsewhere, the more.
+    """
+    bridge = place * (neighbours + 1) < ENOUGH * elsewhere
+    return min(wanted, elsewhere, max(int(bridge), ENOUGH - neighbours))
 
 
 def shares(leeching: int, seeding: int, strangers: int, wanted: int) -> Shares:

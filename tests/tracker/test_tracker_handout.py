@@ -33,7 +33,7 @@ def test_whoever_asks(
     leechers, seeds = range(leeching), range(100, 100 + seeding)
     must = (100 if seeding else 999) if seed else None
     asker = leeching - 1 if known and leeching else None
-    elsewhere = list(range(200, 200 + min(strangers, strangers_wanted(leeching + seeding, wanted))))
+    elsewhere = list(range(200, 200 + strangers))
     chosen = hand_out(leechers, seeds, elsewhere, must, wanted, rng, asker)
     assert len(set(chosen)) == len(chosen) <= wanted
     assert asker not in chosen
@@ -46,15 +46,35 @@ def test_whoever_asks(
         assert len(chosen) >= min(wanted, enough) - 1
 
 
-def test_all_but_one_come_from_the_own_room() -> None:
-    count = strangers_wanted(100, 40)
-    chosen = hand_out(range(100), [], [900, 901, 902][:count], None, 40, random.Random(1))
+def test_all_but_the_strangers_come_from_the_own_room() -> None:
+    chosen = hand_out(range(100), [], [900], None, 40, random.Random(1))
     assert (len(chosen), [one for one in chosen if one >= 900]) == (40, [900])
 
 
-@pytest.mark.parametrize(("neighbours", "strangers"), [(0, 3), (1, 2), (2, 1), (3, 1), (100, 1)])
-def test_who_has_few_neighbours_gets_more_from_elsewhere(neighbours: int, strangers: int) -> None:
-    assert strangers_wanted(neighbours, 50) == strangers
+@pytest.mark.parametrize(
+    ("neighbours", "elsewhere", "place", "strangers"),
+    [
+        # Who has few neighbours needs others to exchange with, whoever it is.
+        (0, 100, 0, 3),
+        (1, 100, 1, 2),
+        (2, 100, 2, 1),
+        (0, 2, 0, 2),
+        # Two rooms of eight: three seats of each; three rooms: six; and of four all.
+        (7, 8, 2, 1),
+        (7, 8, 3, 0),
+        (7, 16, 5, 1),
+        (7, 16, 6, 0),
+        (7, 24, 7, 1),
+        # A great room and one seat elsewhere.
+        (99, 1, 0, 1),
+        (99, 1, 1, 0),
+        (99, 0, 0, 0),
+    ],
+)
+def test_how_many_peers_of_other_rooms_a_seat_gets(
+    neighbours: int, elsewhere: int, place: int, strangers: int
+) -> None:
+    assert strangers_wanted(neighbours, elsewhere, place, 50) == strangers
 
 
 def test_of_a_great_room_each_gets_its_share_of_seeds_and_leechers() -> None:
@@ -143,6 +163,22 @@ def test_no_room_and_no_building_falls_into_islands(rooms: int, seats: int, numw
         assert building.islands(seat(room, 0)[:3]) == 1
 
 
+def test_when_all_that_joined_the_rooms_die_others_take_their_places() -> None:
+    building = Building(seed=8)
+    for room in range(3):
+        for number in range(20):
+            building.announce(seat(room, number))
+    building.everybody_again()
+    for address in [
+        one for one, told in building.told.items() if any(one[:3] != other[:3] for other in told)
+    ]:
+        building.leave(address, silently=True)
+    assert building.islands() == 3
+    for _ in range(4):  # until the dead are known to be dead
+        building.everybody_again()
+    assert building.islands() == 1
+
+
 def test_a_great_room_is_one_graph_in_which_all_are_near() -> None:
     building = Building(seed=1, rooms=("10.0.0.0/16",))
     for number in range(2000):
@@ -217,27 +253,31 @@ def test_the_repositorys_seed_is_not_what_joins_the_rooms() -> None:
         assert len(answer.endpoints) == 4  # the seed, and all of three others
 
 
-def test_a_stranger_stays_the_same_at_each_announce_and_is_another_for_each() -> None:
+def test_a_few_seats_join_two_rooms_and_stay_the_same_until_they_leave() -> None:
     building = Building(seed=4)
     for number in range(60):
         building.announce(seat(1, number))
         building.announce(seat(2, number))
-    building.everybody_again()
 
-    def strangers() -> dict[bytes, bytes]:
+    def bridges() -> dict[bytes, bytes]:
         found = {}
-        for number in range(60):
-            answer = building.announce(seat(1, number))
-            (found[seat(1, number)],) = (one for one in answer.endpoints if one.startswith(seat(2, 0)[:3]))
+        for address in [one for one in building.told if one.startswith(seat(1, 0)[:3])]:
+            answer = building.announce(address)
+            strangers = [one for one in answer.endpoints if one.startswith(seat(2, 0)[:3])]
+            if strangers:
+                (found[address],) = strangers
         return found
 
-    first = strangers()
-    assert strangers() == first
-    assert len(set(first.values())) > 25
-    gone = first[seat(1, 7)][:-2]
-    building.leave(gone, silently=False)
-    then = strangers()
-    assert all(then[one] == first[one] for one in first if first[one][:-2] != gone)
+    first = bridges()
+    assert len(first) == 3
+    assert bridges() == first
+    here, there = next(iter(first.items()))
+    building.leave(there[:-2], silently=False)
+    then = bridges()
+    assert then[here] != there
+    assert all(then[one] == first[one] for one in first if first[one] != there)
+    building.leave(here, silently=False)
+    assert len(bridges()) == 3
 
 
 def test_seats_of_one_group_sit_together_though_their_subnets_differ() -> None:

@@ -317,6 +317,17 @@ async def test_rooms_are_joined_by_few_who_stay_the_same(store: Store) -> None:
     assert len(reached) == len(seats)
 
 
+async def test_three_seats_of_each_join_two_rooms(store: Store) -> None:
+    seats = [(number, seat) for seat in range(1, 9) for number in (1, 2)]
+    for turn in range(3):
+        joined = dict.fromkeys((1, 2), 0)
+        for number, seat in seats:
+            asked = request(number * 100 + seat)
+            answer = await store.announce(IMAGE, asked, in_room(number, seat), turn * 5)
+            joined[number] += any(one[2] != number for one in answer.endpoints)
+    assert joined == {1: 3, 2: 3}
+
+
 async def test_one_in_a_room_of_its_own_is_joined_to_a_great_room(store: Store) -> None:
     for seat in range(1, 101):
         await store.announce(IMAGE, request(seat, left=seat % 2), in_room(1, seat), 0)
@@ -373,7 +384,8 @@ async def test_who_moves_to_another_room_is_joined_to_the_others_from_there(stor
         await store.announce(IMAGE, request(seat), in_room(1, seat), 0)
     moving = request(99, key=b"k")
     await store.announce(IMAGE, moving, in_room(2, 99), 1)
-    await store.announce(IMAGE, request(50), in_room(3, 50), 2)
+    for seat in range(50, 110):
+        await store.announce(IMAGE, request(seat), in_room(3, seat), 2)
     answer = await store.announce(IMAGE, moving, in_room(1, 99), 3)
     assert sorted(one[2] for one in answer.endpoints) == [1] * 10 + [3]
 

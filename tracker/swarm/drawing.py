@@ -49,12 +49,14 @@ class Range(NamedTuple):
 
 class View(NamedTuple):
     """What the first look tells: the pools, the contacts of the repository's seeds, and which of the
-    strangers that the announcer was given before are still there."""
+    strangers that the announcer was given before are still there. `place` of the announcer's kind come before
+    it in its room."""
 
     leeching: Stretch
     seeding: Stretch
     repository: frozenset[bytes]
     strangers: list[bytes]
+    place: int
 
 
 class Plan(NamedTuple):
@@ -82,7 +84,8 @@ def plan(view: View, peer: Peer, vacated: list[Peer], wanted: int, rng: random.R
     leeching = view.leeching
     seeding = view.seeding if not peer.seeding else Stretch(view.seeding.pool, 0, 0, 0)
     gone = [one for one in vacated if one.room == peer.room and not (peer.seeding and one.seeding)]
-    count = strangers_wanted(leeching.near + seeding.near - len(gone), wanted)
+    neighbours = leeching.near + seeding.near - len(gone)
+    count = strangers_wanted(neighbours, leeching.far + seeding.far, view.place, wanted)
     contacts = frozenset(Contact.of(one).packed() for one in vacated)
     # While the repository's seed alone joins two rooms they are islands without it; it is handed out anyway.
     barred = view.repository | contacts

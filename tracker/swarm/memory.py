@@ -227,10 +227,15 @@ class MemoryStore:
         if len(swarm.rooms) == (room is not None):
             return []
         neighbours = len(room.leeching) + (0 if peer.seeding else len(room.seeding)) if room else 0
+        elsewhere = len(swarm.leeching) + (0 if peer.seeding else len(swarm.seeding)) - neighbours
+        place = len(room.pool(peer.seeding)) if room else 0
         if row is not None and self._roster.rooms[row] is room:
+            was_seeding = self._roster.is_seeding(row)
             # It was counted itself, unless it is a seed among the seeds.
-            neighbours -= not (peer.seeding and self._roster.is_seeding(row))
-        count = strangers_wanted(neighbours, wanted)
+            neighbours -= not (peer.seeding and was_seeding)
+            if peer.seeding == was_seeding:
+                place = self._roster.in_room[row]
+        count = strangers_wanted(neighbours, elsewhere, place, wanted)
         found = []
         if row is not None:
             kept = self._roster.strangers_of(row)

@@ -270,16 +270,18 @@ class ValkeyStore:
             reading.zcard(pool)
             reading.zlexcount(pool, "-", b"(" + low)
             reading.zlexcount(pool, "-", b"(" + high)
+        reading.zlexcount(pools[peer.seeding], b"[" + low, b"(" + Contact.of(peer).packed())
         for pool in pools[: 1 if peer.seeding else 2] if kept else ():
             reading.zmscore(pool, kept)
         repository, *found = await reading.execute()
         leeching, seeding = Stretch(pools[0], *found[:3]), Stretch(pools[1], *found[3:6])
+        place = found[6]
         there = [
             one
-            for one, *scores in zip(kept, *found[6:], strict=True)
+            for one, *scores in zip(kept, *found[7:], strict=True)
             if any(score is not None for score in scores) and not low < one < high
         ]
-        return View(leeching, seeding, frozenset(repository), there)
+        return View(leeching, seeding, frozenset(repository), there, place)
 
     async def _take_out(
         self, swarm_id: InfoHash, identity: bytes, silent_at: float | None = None
