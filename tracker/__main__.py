@@ -14,6 +14,8 @@ from tracker import access, server
 from tracker.networks import PRIVATE, IPNetwork, Networks
 from tracker.swarm.store import Store
 
+_LINGER = 0.5  # seconds that open HTTP connections get at the end
+
 
 def listen_address(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, int]:
     """Read ADDRESS:PORT; an IPv6 address stands in brackets."""
@@ -118,7 +120,7 @@ async def _serve(
     app = web.Application()
     tracker = server.attach(app, folder, networks=networks, store=store)
     # aiohttp's own access log tells of requests; ours tells of seats.
-    runner = server.Runner(app, access_log=None)
+    runner = server.Runner(app, access_log=None, shutdown_timeout=_LINGER)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -68,7 +68,8 @@ def reachable(endpoint: bytes, announcer: bytes, reached_at: bytes) -> bytes | N
     The repository's own seed announces over loopback, so all the tracker sees of it is 127.0.0.1 or ::1, an
     address that leads every other host to itself. That seed runs where the tracker runs, so it is handed
     out under the address at which this announcer has just reached the tracker: the one address of this
-    host that is known to work from there, whatever the number of its networks. Who announces over loopback
+    host that is known to work from there, whatever the number of its networks. (Where several trackers share
+    a store, their seeds must not announce over loopback.) Who announces over loopback
     is on this host too, and loopback addresses are right for it as they are.
     """
     if not is_loopback(announcer) and is_loopback(endpoint[:-2]):

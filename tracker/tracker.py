@@ -174,7 +174,7 @@ class Tracker:
             await asyncio.sleep(0)
 
 
-def at_once(answer: Coroutine[Any, Any, T]) -> T:
+def without_waiting(answer: Coroutine[Any, Any, T]) -> T:
     """The result of a coroutine that has nothing to wait for: a task would take as long as the answer."""
     try:
         answer.send(None)

@@ -84,7 +84,7 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
         try:
             session = Session(policy.repository(wanted.address, wanted.peer_port))
             try:
-                seeder = Seeder(wanted.root, session, [own_announce_url(wanted.address, port)])
+                seeder = Seeder(wanted.root, session, [_seeds_url(wanted, port)])
                 answering = partial(tracker.server.serving, runner, tracking, tcp, udp)
 
                 async def told() -> None:
@@ -126,6 +126,14 @@ async def _work(
         if len(failures.exceptions) == 1:
             raise failures.exceptions[0] from None
         raise
+
+
+def _seeds_url(wanted: Wanted, port: int) -> str:
+    """Where the first seed announces itself: over loopback, and each seat gets it at the address it asks.
+
+    But of several servers on one store each has a seed there.
+    """
+    return announce_urls(wanted.address, port)[0] if wanted.store else own_announce_url(wanted.address, port)
 
 
 def _tracker(app: web.Application, wanted: Wanted) -> tracker.server.Tracker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ from urllib.request import Request, urlopen
 
 import bencode2
 import pytest
-from machines import DEADLINE, Server, published
+from machines import DEADLINE, Server, published, until
+
+from ogtorrent.repository.addresses import announce_urls
+from tests.tracker.valkeys import Server as Valkey
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -40,11 +44,61 @@ def test_who_is_allowed_may_announce_besides_the_private_networks_and_a_room_is_
     for number in range(5):
         for room in (112, 113, 114):
             apart = announce(server, image, f"203.0.{room}.{number}")
-    # The room's ten, one of another room, and the repository's seed.
+    # The room's ten, and the repository's seed.
     peers = announce(server, image, "203.0.112.99")[b"peers"]
-    assert len(peers) == 6 * (10 + 1 + 1)
+    assert len(peers) == 6 * (10 + 1)
     assert b"\x0a\x01\0\x01" in peers
+    # In a room of its own, whose four with the seed are joined to the others by one more.
     assert len(apart[b"peers"]) == 6 * (4 + 1 + 1)
+
+
+def test_servers_on_one_store_hand_out_each_others_seeds(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    store = tmp_path / "valkey"
+    store.mkdir()
+    valkey = Valkey(store)
+    servers = []
+    for number in (2, 3):
+        root = tmp_path / str(number) / "images"
+        published(root / "windows.img", root, 1000)
+        options = ("--store", valkey.url, "--listen", f"127.0.0.{number}:0", "--trust-proxy", "127.0.0.1")
+        servers.append(serve(root, *options))
+    try:
+        image = servers[0].ready("windows.img").info_hash
+        assert servers[1].ready("windows.img").info_hash == image
+
+        def seeds(server: Server) -> set[str]:
+            (swarm,) = json.loads(server.get("/api/v1/swarms")[1])["swarms"]
+            return {seed["address"] for seed in swarm["repository"]}
+
+        for server in servers:
+            until(lambda server=server: seeds(server) == {"127.0.0.2", "127.0.0.3"})
+        # Each seat gets one of them, and not all the same.
+        peers = [announce(servers[0], image, f"127.1.{room}.7")[b"peers"] for room in range(8)]
+        assert {one[-6:-2] for one in peers} == {b"\x7f\0\0\2", b"\x7f\0\0\3"}
+    finally:
+        for server in servers:
+            server.end()
+        valkey.end()
+
+
+def test_a_server_on_a_store_that_others_share_seeds_at_an_address_of_its_own(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    (tmp_path / "valkey").mkdir()
+    valkey = Valkey(tmp_path / "valkey")
+    root = tmp_path / "images"
+    published(root / "windows.img", root, 1000)
+    server = serve(root, "--store", valkey.url, "--listen", "0.0.0.0:0")
+    try:
+        server.ready("windows.img")
+        (swarm,) = json.loads(server.get("/api/v1/swarms")[1])["swarms"]
+        (seed,) = swarm["repository"]
+        assert announce_urls("0.0.0.0", 80)[0] == f"http://{seed['address']}:80/announce"
+    finally:
+        server.end()
+        valkey.end()
 
 
 @pytest.mark.parametrize("option", ["--allow", "--trust-proxy", "--room"])

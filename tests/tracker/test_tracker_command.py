@@ -134,9 +134,9 @@ def test_a_network_that_is_allowed_may_announce_and_one_that_is_named_sits_toget
         for room in (100, 101, 7):
             reply = running.announce(image, address=f"198.51.{room}.{number}")
     peers = running.announce(image, address="198.51.100.99")[b"peers"]
-    assert len(peers) == 6 * (10 + 10 + 1)
-    # Its room is the subnet, and has enough seats: one of the others' is a bridge.
-    assert len(reply[b"peers"]) == 6 * (9 + 1)
+    assert len(peers) == 6 * (10 + 10)
+    # Its room is the subnet, and has others that join it to the wider one.
+    assert len(reply[b"peers"]) == 6 * 9
 
 
 LINES = [

@@ -128,6 +128,7 @@ async def test_a_connection_stays_as_long_as_its_client_wants(
         b"Accept: text/html\r\n folded\r\n",
         b"Accept: \xf1\r\n",
         b"Accept : a\r\n",
+        HOST,
         b"Connection: close\r\nConnection: keep-alive\r\n",
     ],
 )

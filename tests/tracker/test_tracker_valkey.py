@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -14,13 +15,15 @@ from valkeys import Server
 
 from ogtorrent.cli import main as ogtorrent
 from tests.tracker.conftest import Clock, Room, tracking
-from tests.tracker.datagrams import client
+from tests.tracker.datagrams import announce, client
 from tracker.__main__ import main as tracker
 from tracker.networks import Networks
 from tracker.request import AnnounceRequest, Event, InfoHash, PeerId
+from tracker.swarm import valkey as swarm_valkey
 from tracker.swarm.peer import Source, Tally
 from tracker.swarm.store import StoreDownError
 from tracker.swarm.valkey import ValkeyStore
+from tracker.udp import frontend
 
 Until = Callable[..., Awaitable[None]]
 IMAGE = InfoHash(b"i" * 20)
@@ -70,14 +73,14 @@ async def test_announces_of_everybody_at_once_leave_each_in_once(valkey: str) ->
     stores = [opened(valkey, seed) for seed in (1, 2)]
     rng = random.Random(3)
 
-    async def announce(seat: int, event: Event = Event.NONE) -> None:
+    async def ask(seat: int, event: Event = Event.NONE) -> None:
         # Two of them have one endpoint, and each also moves from one state to the other.
         place = Source(bytes((10, 1, seat % 3, 2 + seat // 2)), b"\x0a\1\0\1")
         left = rng.choice((0, 1000))
         asked = AnnounceRequest(IMAGE, PeerId(b"%020d" % seat), 6881, left, event=event)
         await rng.choice(stores).announce(IMAGE, asked, place, stores[0].clock())
 
-    await asyncio.gather(*(announce(seat) for _ in range(6) for seat in range(30)))
+    await asyncio.gather(*(ask(seat) for _ in range(6) for seat in range(30)))
     peers = await stores[0].peers(IMAGE)
     endpoints = [peer.endpoint for peer in peers]
     assert len({peer.identity for peer in peers}) == len(set(endpoints)) == len(peers) >= 15
@@ -149,6 +152,81 @@ async def test_while_the_store_is_down_clients_are_told_and_after_that_the_swarm
     errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert len(errors) == 1
     assert "Traceback" not in caplog.text
+
+
+async def test_a_store_that_hangs_costs_no_connection_and_nobody_waits_for_it_long(
+    valkey_server: Server, valkey: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swarm_valkey, "_TIMEOUT", 0.3)
+    monkeypatch.setattr(swarm_valkey, "_PAUSE", 0.1)
+    store = opened(valkey)
+
+    async def announce(seat: int) -> None:
+        asked = AnnounceRequest(IMAGE, PeerId(b"%020d" % seat), 6881, 1000)
+        await store.announce(IMAGE, asked, Source(bytes((10, 1, 0, seat)), b"\x0a\1\0\1"), store.clock())
+
+    for _ in range(3):
+        asking = [asyncio.create_task(announce(seat)) for seat in range(100)]
+        await asyncio.sleep(0.02)  # in the middle of some of them
+        valkey_server.process.send_signal(signal.SIGSTOP)
+        try:
+            # If each waited for itself, a thousand would take half a minute.
+            asking += [asyncio.create_task(announce(seat % 100)) for seat in range(1000)]
+            async with asyncio.timeout(10):
+                ended = await asyncio.gather(*asking, return_exceptions=True)
+        finally:
+            valkey_server.process.send_signal(signal.SIGCONT)
+        assert {type(one) for one in ended} <= {type(None), StoreDownError}
+        assert ended.count(None) <= 100
+        await asyncio.sleep(0.2)
+    await asyncio.gather(*map(announce, range(100)))
+    await store.close()
+
+
+async def test_datagrams_that_come_faster_than_the_store_answers_wait_for_their_turn(
+    trackers: list[Room], publish: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frontend, "_MOST_WAITING", 4)
+    info_hash = publish("a")
+    async with client(trackers[0].port) as seat:
+        connection = await seat.connect()
+        asked = [announce(connection, info_hash, port=port) for port in range(7000, 7100)]
+        for datagram in asked:
+            seat.transport.sendto(datagram)
+        async with asyncio.timeout(20):
+            replies = [await seat.protocol.got.get() for _ in asked]
+    assert {reply[:4] for reply in replies} == {b"\0\0\0\1"}
+    assert b'"filling": 100,' in (await trackers[1].get("/api/v1/swarms"))[1]
+
+
+async def test_many_announces_of_one_peer_at_once_are_all_answered(valkey: str) -> None:
+    store = opened(valkey)
+    asked = AnnounceRequest(IMAGE, PeerId(b"%020d" % 1), 6881, 1000)
+    place = Source(bytes((10, 1, 0, 1)), b"\x0a\1\0\1")
+    await asyncio.gather(*(store.announce(IMAGE, asked, place, 0) for _ in range(64)))
+    assert await store.tally(IMAGE) == Tally(incomplete=1)
+    await store.close()
+
+
+async def test_a_store_that_lost_its_data_is_given_the_secret_again(
+    valkey_server: Server, valkey: str
+) -> None:
+    store = opened(valkey)
+    valkey_server.empty()
+    await store.save()
+    assert await opened(valkey).secret() == await store.secret()
+    await store.close()
+
+
+async def test_the_clock_follows_the_servers(valkey: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = opened(valkey)
+    right = store.clock()
+    for wrong in (600, -600):
+        # As after a suspension, or where the server's clock was set.
+        store._ahead += wrong
+        await store.save()
+        assert abs(store.clock() - right) < 60
+    await store.close()
 
 
 @pytest.mark.parametrize(

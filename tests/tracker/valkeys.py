@@ -23,7 +23,7 @@ class Server:
         program = shutil.which("valkey-server") or shutil.which("redis-server")
         if program is None:
             pytest.skip("neither valkey-server nor redis-server is installed (apt: redis-server)")
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [
                 program, "--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(self._folder),
                 "--unixsocket", str(self._folder / "valkey.sock"),
@@ -33,7 +33,7 @@ class Server:
         )  # fmt: skip
         deadline = time.monotonic() + 20
         while not self._answers():
-            assert self._process.poll() is None and time.monotonic() < deadline, "the store does not start"
+            assert self.process.poll() is None and time.monotonic() < deadline, "the store does not start"
             time.sleep(0.02)
 
     def empty(self) -> None:
@@ -41,8 +41,8 @@ class Server:
             client.flushall()
 
     def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        self.process.kill()
+        self.process.wait()
 
     def _answers(self) -> bool:
         try:

@@ -11,7 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from tracker import access
 from tracker.http import reply
 from tracker.http.query import parse_announce, parse_scrape
-from tracker.networks import packed_address
+from tracker.networks import address_text, packed_address
 from tracker.request import BadRequestError, RefusalError
 from tracker.swarm.peer import Source, is_beside_tracker
 from tracker.swarm.store import StoreDownError
@@ -53,13 +53,13 @@ def _bencoded(tracker: Tracker, answer: Callable[[web.Request], Awaitable[bytes]
         try:
             body = await answer(request)
         except BadRequestError as error:
-            tracker.refused("http", request.path[1:], request.remote or "?", error)
+            tracker.refused("http", request.path[1:], _who(request), error)
             body = reply.failure(str(error))
         except RefusalError as error:
-            tracker.refused("http", request.path[1:], request.remote or "?", error)
+            tracker.refused("http", request.path[1:], _who(request), error)
             body = reply.failure(str(error), retry_minutes=error.retry_minutes)
         except StoreDownError as error:
-            tracker.refused("http", request.path[1:], request.remote or "?", error)
+            tracker.refused("http", request.path[1:], _who(request), error)
             body = reply.failure("the tracker's store does not answer", retry_minutes=_RETRY_MINUTES)
         except Exception:
             log.exception("internal error at %s", request.path)
@@ -100,6 +100,12 @@ def _source(tracker: Tracker, request: web.Request, claimed: bytes | None) -> So
     source = tracker.source(address, host or reached_at, claimed, forwarded)
     # Who names its own address would count as the repository.
     return source._replace(reached_at=reached_at) if is_beside_tracker(source) else source
+
+
+def _who(request: web.Request) -> str:
+    """Who is refused, for the log: the other end of the connection, a proxy perhaps."""
+    address = packed_address(request.remote or "")
+    return address_text(address) if address is not None else "?"
 
 
 def _address(name: Any) -> bytes:

@@ -17,11 +17,11 @@ from tracker.http.query import parse_announce
 from tracker.networks import packed_address
 from tracker.request import BadRequestError, RefusalError
 from tracker.swarm.peer import Source
-from tracker.tracker import Tracker, at_once
+from tracker.tracker import Tracker, without_waiting
 
 # Names of headers that only say who asks and what it would like. `Connection` says whether it stays.
 _REQUEST = re.compile(
-    rb"GET /announce\?([!\"$-~]*) HTTP/1\.([01])\r\n(?=(?s:.*?\r\n)?(?i:host):)"
+    rb"GET /announce\?([!\"$-~]*) HTTP/1\.([01])\r\n"
     rb"(?:(?i:host|user-agent|accept|accept-encoding|accept-language|cache-control|pragma):[\t -~]*\r\n"
     rb"|(?i:connection): *(?i:(close)|(keep-alive))\r\n)*\r\n"
 )
@@ -42,7 +42,7 @@ def answering(tracker: Tracker, peername: Any, sockname: Any) -> Answering | Non
 
     def answer(data: bytes) -> tuple[bytes, bool] | None:
         found = _REQUEST.fullmatch(data) if len(data) <= _LONGEST else None
-        if found is None:
+        if found is None or data.lower().count(b"\r\nhost:") != 1:
             return None
         query, version, closes, stays = found.groups()
         if (closes or version == b"0") and stays:
@@ -57,7 +57,7 @@ def _answer(tracker: Tracker, source: Source, query: bytes, closes: bool) -> tup
         request = parse_announce(query)
         if not tracker.answers_at_once(request.info_hash):
             return None
-        body = reply.announce_reply(at_once(tracker.announce(request, source, "http")), request)
+        body = reply.announce_reply(without_waiting(tracker.announce(request, source, "http")), request)
     except (BadRequestError, RefusalError):  # the long way meets it too, and tells of it
         return None
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nDate: %b\r\n%b\r\n%b" % (

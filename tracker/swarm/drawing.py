@@ -8,7 +8,7 @@ import random
 from typing import NamedTuple
 
 from tracker.handout import arcs, shares, strangers_wanted, with_seed
-from tracker.swarm.peer import Peer
+from tracker.swarm.peer import Peer, one_of
 from tracker.swarm.record import Contact
 
 
@@ -92,10 +92,9 @@ def plan(view: View, peer: Peer, vacated: list[Peer], wanted: int, rng: random.R
     kept = [one for one in view.strangers if one not in barred][:count]
     far = range(leeching.far + seeding.far if len(kept) < count else 0)
     places = rng.sample(far, min(len(far), count + len(barred)))
-    seed = None if peer.seeding else min(view.repository - contacts, default=None)
+    seed = None if peer.seeding else one_of(sorted(view.repository - contacts), peer)
     fallback = seed is None and seeding.length > 0 and not seeding.near
-    # Any, but the same at each announce.
-    index = int.from_bytes(peer.endpoint) % max(1, seeding.length)
+    index = one_of(range(seeding.length), peer)
     return Plan(
         wanted,
         contacts,
@@ -109,7 +108,7 @@ def plan(view: View, peer: Peer, vacated: list[Peer], wanted: int, rng: random.R
             leeching.one_far(place) if place < leeching.far else seeding.one_far(place - leeching.far)
             for place in places
         ],
-        [Range(seeding.pool, index, index)] if fallback else [],
+        [Range(seeding.pool, index, index)] if fallback and index is not None else [],
         (leeching.near, seeding.near),
     )
 

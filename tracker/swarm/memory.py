@@ -7,7 +7,7 @@ from itertools import islice
 
 from tracker.handout import hand_out, strangers_wanted
 from tracker.networks import is_loopback, reachable
-from tracker.request import AnnounceRequest, Event, InfoHash
+from tracker.request import AnnounceRequest, InfoHash
 from tracker.swarm.index import Index
 from tracker.swarm.leases import Leases
 from tracker.swarm.peer import (
@@ -17,8 +17,10 @@ from tracker.swarm.peer import (
     Source,
     Tally,
     identity_of,
+    is_download,
     news_of,
     next_look,
+    one_of,
     place_of,
     renewed,
     silent_from,
@@ -83,7 +85,7 @@ class MemoryStore:
         interval = interval_for(len(self._roster) + (row is None))
         status = PeerStatus.from_event_and_left(request.event, request.left)
         news = news_of(former.seeding if former else None, status)
-        if request.event is Event.COMPLETED and not (former and former.seeding):
+        if is_download(request, former.seeding if former else None):
             self._state.add(swarm_id)
         chosen: list[int] = []
         if status is PeerStatus.STOPPED:
@@ -214,11 +216,9 @@ class MemoryStore:
         seeding = room.seeding.rows if room and not peer.seeding else ()
         seed = None
         if not peer.seeding:
-            seed = next((one for one in swarm.repository if one != row), None)
+            seed = one_of([one for one in swarm.repository if one != row], peer)
             if seed is None and not seeding and len(swarm.seeding):
-                # Any, but the same at each announce.
-                rows = swarm.seeding.rows
-                seed = rows[int.from_bytes(peer.endpoint) % len(rows)]
+                seed = one_of(swarm.seeding.rows, peer)
         return hand_out(leeching, seeding, strangers, seed if seed != row else None, wanted, self._rng, row)
 
     def _strangers(self, swarm: Swarm, peer: Peer, row: int | None, wanted: int) -> list[int]:

@@ -1,8 +1,9 @@
 """A client in a swarm, and how an announce changes what is known of it. Pure: `now` is an argument."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import NamedTuple, TypeVar
+from zlib import crc32
 
 from tracker.request import AnnounceRequest, Event
 
@@ -180,6 +181,16 @@ def news_of(former_seeding: bool | None, status: PeerStatus) -> News | None:
     if former_seeding is None:
         return News.ARRIVED
     return News.FINISHED if status is PeerStatus.SEEDING and not former_seeding else None
+
+
+def is_download(request: AnnounceRequest, former_seeding: bool | None) -> bool:
+    """Whether this announce tells of a download that was completed, and is the first that does."""
+    return request.event is Event.COMPLETED and request.left == 0 and not former_seeding
+
+
+def one_of(seeds: Sequence[Place], peer: Peer) -> Place | None:
+    """Any, so that each is somebody's, but for one peer the same at each announce."""
+    return seeds[crc32(peer.endpoint) % len(seeds)] if seeds else None
 
 
 def silent_from(seen: float, interval: int) -> float:

@@ -2,10 +2,11 @@
 
 from array import array
 
+from tracker.handout import ENOUGH
 from tracker.swarm.peer import Peer
 
 NOBODY = 0xFFFFFFFF
-MOST_STRANGERS = 3
+MOST_STRANGERS = ENOUGH
 
 _SEEDING, _BESIDE, _KEEPS_INTERVAL = 1, 2, 4
 

@@ -2,13 +2,15 @@
 
 Where things are, `S` a torrent's info-hash of 20 bytes:
 
-    tracker:peer:S<identity>           a peer's record
-    tracker:at:S<endpoint>             the identity of who is there
-    tracker:leeching:S, :seeding:S     contacts in the order of bytes: a room is one stretch of them
-    tracker:repository:S               contacts of seeds beside a tracker
-    tracker:due                        S<identity> by when its silence is next looked at
-    tracker:downloads                  completed downloads by S
-    tracker:secret
+    tracker:1:peer:S<identity>           a peer's record
+    tracker:1:at:S<endpoint>             the identity of who is there
+    tracker:1:leeching:S, :seeding:S     contacts in the order of bytes: a room is one stretch of them
+    tracker:1:repository:S               contacts of seeds beside a tracker
+    tracker:1:due                        S<identity> by when its silence is next looked at
+    tracker:1:downloads                  completed downloads by S
+    tracker:1:secret
+
+The number is to change with the form of what is stored.
 
 An announce reads, decides as the store in memory does, and writes in one transaction that fails if a peer it
 is about has changed meanwhile (WATCH).
@@ -25,10 +27,11 @@ from urllib.parse import urlsplit
 
 from valkey import Valkey as BlockingValkey
 from valkey.asyncio import BlockingConnectionPool, Valkey
+from valkey.exceptions import TimeoutError as ValkeyTimeoutError
 from valkey.exceptions import ValkeyError, WatchError
 
 from tracker.networks import reachable
-from tracker.request import AnnounceRequest, Event, InfoHash
+from tracker.request import AnnounceRequest, InfoHash
 from tracker.swarm.drawing import Stretch, View, plan, settle
 from tracker.swarm.peer import (
     Answer,
@@ -37,6 +40,7 @@ from tracker.swarm.peer import (
     Source,
     Tally,
     identity_of,
+    is_download,
     news_of,
     next_look,
     place_of,
@@ -47,33 +51,37 @@ from tracker.swarm.peer import (
 from tracker.swarm.record import Contact, pack, room_bounds, unpack
 from tracker.swarm.store import Expired, StoreDownError, interval_for
 
-# Seconds for one answer, and for a connection to become free.
-_TIMEOUT = 5.0
-_WAIT = 20.0
+# Seconds that the server has for an answer, that nobody asks it after it gave none, and that a crowd may wait
+# for its turn.
+_TIMEOUT = 2.0
+_PAUSE = 1.0
+_PATIENCE = 20.0
 _CONNECTIONS = 32
-# How often an announce is tried when others of the same peer come between.
-_TRIES = 10
+# Seconds, at most, until an announce is tried again that another of the same peer came between.
+_NEXT_TRY = 0.005
+# Seconds by which the server's clock may seem to go back without having been set.
+_JITTER = 2.0
 _SECRET_BYTES = 32
 
-_DUE = b"tracker:due"
-_DOWNLOADS = b"tracker:downloads"
-_SECRET = b"tracker:secret"
+_DUE = b"tracker:1:due"
+_DOWNLOADS = b"tracker:1:downloads"
+_SECRET = b"tracker:1:secret"
 
 
 def _record(swarm_id: bytes, identity: bytes) -> bytes:
-    return b"tracker:peer:" + swarm_id + identity
+    return b"tracker:1:peer:" + swarm_id + identity
 
 
 def _at(swarm_id: bytes, endpoint: bytes) -> bytes:
-    return b"tracker:at:" + swarm_id + endpoint
+    return b"tracker:1:at:" + swarm_id + endpoint
 
 
 def _pool(swarm_id: bytes, seeding: bool) -> bytes:
-    return (b"tracker:seeding:" if seeding else b"tracker:leeching:") + swarm_id
+    return (b"tracker:1:seeding:" if seeding else b"tracker:1:leeching:") + swarm_id
 
 
 def _repository(swarm_id: bytes) -> bytes:
-    return b"tracker:repository:" + swarm_id
+    return b"tracker:1:repository:" + swarm_id
 
 
 class Known(NamedTuple):
@@ -114,7 +122,8 @@ class ValkeyStore:
             ) from error
         # The trackers' own clocks may differ, and be set.
         self._ahead: float = seconds + microseconds / 1e6 - time.monotonic()
-        pool = BlockingConnectionPool.from_url(url, max_connections=_CONNECTIONS, timeout=_WAIT, **limits)
+        self._down_until = 0.0
+        pool = BlockingConnectionPool.from_url(url, max_connections=_CONNECTIONS, timeout=_TIMEOUT, **limits)
         # Not typed: its hints say str where bytes do as well.
         self._valkey: Any = Valkey(connection_pool=pool)
         # Each takes two connections: one watches, the other draws.
@@ -127,12 +136,12 @@ class ValkeyStore:
         self, swarm_id: InfoHash, request: AnnounceRequest, source: Source, now: float
     ) -> Answer:
         async with self._reached():
-            for _ in range(_TRIES):
-                try:
-                    return await self._announce(swarm_id, request, source, now)
-                except WatchError:
-                    continue
-        raise StoreDownError(f"{self._shown}: too many announces of one peer at once")
+            async with asyncio.timeout(_TIMEOUT):
+                while True:
+                    try:
+                        return await self._announce(swarm_id, request, source, now)
+                    except WatchError:  # or the connection is lost
+                        await asyncio.sleep(self._rng.random() * _NEXT_TRY)
 
     async def tally(self, swarm_id: InfoHash) -> Tally:
         async with self._reached():
@@ -176,7 +185,15 @@ class ValkeyStore:
         return self._secret
 
     async def save(self) -> None:
-        """All is there already; whether that is on a disk is the server's matter."""
+        """All is there already; but the server's clock may have been set, and its memory lost."""
+        async with self._reached():
+            reading = self._valkey.pipeline(transaction=False)
+            reading.time()
+            reading.set(_SECRET, self._secret, nx=True)
+            (seconds, microseconds), _ = await reading.execute()
+        ahead = seconds + microseconds / 1e6 - time.monotonic()
+        if not -_JITTER < ahead - self._ahead < 0:
+            self._ahead = ahead
 
     async def close(self) -> None:
         await self._valkey.aclose()
@@ -185,18 +202,43 @@ class ValkeyStore:
     @asynccontextmanager
     async def _reached(self) -> AsyncIterator[None]:
         try:
-            async with self._turns:
-                yield
+            async with asyncio.timeout(_PATIENCE):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise self._down("too many wait for it") from None
+        try:
+            if time.monotonic() < self._down_until:
+                raise self._down("nor did it a moment ago")
+            yield
+        except (TimeoutError, ValkeyTimeoutError) as error:
+            # Whoever waits is told now, or each would wait as long.
+            self._down_until = time.monotonic() + _PAUSE
+            raise self._down(f"not within {_TIMEOUT:.0f} s") from error
         except (ValkeyError, OSError) as error:
             raise self._down(error) from error
+        finally:
+            self._turns.release()
 
-    def _down(self, error: Exception) -> StoreDownError:
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Any]:
+        changes = self._valkey.pipeline()
+        try:
+            yield changes
+        except BaseException:
+            # The client would take leave of a server that does not answer, fail, and keep the connection.
+            if changes.connection is not None:
+                await changes.connection.disconnect(nowait=True)
+                changes.watching = False
+            raise
+        finally:
+            await changes.reset()
+
+    def _down(self, error: object) -> StoreDownError:
         return StoreDownError(f"the store {self._shown} does not answer: {error}")
 
     async def _records(self, places: Iterable[tuple[bytes, bytes]]) -> list[Known | None]:
         keys = [_record(*place) for place in places]
-        records = await self._valkey.mget(keys) if keys else []
-        return [Known(*unpack(record)) if record else None for record in records]
+        return [_known(record) for record in await self._valkey.mget(keys)] if keys else []
 
     async def _identities(self, swarm_id: InfoHash) -> list[bytes]:
         leeching = await self._valkey.zrange(_pool(swarm_id, False), 0, -1)
@@ -206,7 +248,7 @@ class ValkeyStore:
     async def _announce(
         self, swarm_id: InfoHash, request: AnnounceRequest, source: Source, now: float
     ) -> Answer:
-        async with self._valkey.pipeline() as changes:
+        async with self._transaction() as changes:
             former, outcast = await self._watched(changes, swarm_id, request, source)
             vacated = [known.peer for known in (former, outcast) if known is not None]
             status = PeerStatus.from_event_and_left(request.event, request.left)
@@ -226,7 +268,7 @@ class ValkeyStore:
             if peer is not None:
                 _put(changes, swarm_id, peer, strangers)
             was_seeding = former.peer.seeding if former else None
-            if request.event is Event.COMPLETED and not was_seeding:
+            if is_download(request, was_seeding):
                 changes.hincrby(_DOWNLOADS, swarm_id, 1)
             _ask_tally(changes, swarm_id)
             tally = _tally(await changes.execute())
@@ -288,7 +330,7 @@ class ValkeyStore:
     ) -> Peer | None:
         """Take one out that is still silent then, and tell who it was; None if another tracker was first."""
         key = _record(swarm_id, identity)
-        async with self._valkey.pipeline() as changes:
+        async with self._transaction() as changes:
             await changes.watch(key)
             known = _known(await changes.get(key))
             if known is not None and silent_at is not None and _valid_until(known.peer) > silent_at:

@@ -12,7 +12,7 @@ from tracker.networks import address_text, packed_address, unmapped
 from tracker.request import BadRequestError, InfoHash, RefusalError
 from tracker.swarm.peer import Tally
 from tracker.swarm.store import StoreDownError
-from tracker.tracker import Tracker, at_once
+from tracker.tracker import Tracker, without_waiting
 from tracker.udp import packet
 from tracker.udp.connection import ConnectionIds
 
@@ -47,6 +47,7 @@ class UdpFrontEnd:
         self._sock = sock
         self._ids = ConnectionIds(secret)
         self._waiting: set[asyncio.Task[None]] = set()
+        self._ended = False
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -66,6 +67,7 @@ class UdpFrontEnd:
         try:
             yield
         finally:
+            self._ended = True
             loop.remove_reader(sock)
             for task in self._waiting:
                 task.cancel()
@@ -73,6 +75,10 @@ class UdpFrontEnd:
 
     def _drain(self) -> None:
         for _ in range(_BATCH):
+            if len(self._waiting) >= _MOST_WAITING:
+                # A crowd waits in the socket's buffer.
+                asyncio.get_running_loop().remove_reader(self._sock)
+                return
             try:
                 data, ancillary, _, name = self._sock.recvmsg(_LARGEST, _ANCILLARY)
             except BlockingIOError:
@@ -104,13 +110,11 @@ class UdpFrontEnd:
             return
         reply = self._reply(action, data, asker)
         if self._tracker.answers_at_once(InfoHash(data[16:36]) if action == packet.ANNOUNCE else None):
-            self._send(at_once(reply), asker)
-        elif len(self._waiting) < _MOST_WAITING:
+            self._send(without_waiting(reply), asker)
+        else:
             task = asyncio.create_task(self._reply_later(reply, asker))
             self._waiting.add(task)
-            task.add_done_callback(self._waiting.discard)
-        else:
-            reply.close()
+            task.add_done_callback(self._answered)
 
     async def _reply(self, action: int, data: bytes, asker: "Asker") -> bytes:
         tracker = self._tracker
@@ -134,6 +138,11 @@ class UdpFrontEnd:
         except Exception:
             log.exception("internal error at a datagram from %s", asker.name[0])
             return packet.error_reply(transaction, "internal error")
+
+    def _answered(self, task: asyncio.Task[None]) -> None:
+        if len(self._waiting) >= _MOST_WAITING and not self._ended:
+            asyncio.get_running_loop().add_reader(self._sock, self._drain)
+        self._waiting.discard(task)
 
     async def _reply_later(self, reply: Coroutine[Any, Any, bytes], asker: "Asker") -> None:
         self._send(await reply, asker)
