@@ -27,7 +27,6 @@ from urllib.parse import urlsplit
 
 from valkey import Valkey as BlockingValkey
 from valkey.asyncio import BlockingConnectionPool, Valkey
-from valkey.exceptions import TimeoutError as ValkeyTimeoutError
 from valkey.exceptions import ValkeyError, WatchError
 
 from tracker.networks import reachable
@@ -136,12 +135,16 @@ class ValkeyStore:
         self, swarm_id: InfoHash, request: AnnounceRequest, source: Source, now: float
     ) -> Answer:
         async with self._reached():
-            async with asyncio.timeout(_TIMEOUT):
-                while True:
-                    try:
-                        return await self._announce(swarm_id, request, source, now)
-                    except WatchError:  # or the connection is lost
-                        await asyncio.sleep(self._rng.random() * _NEXT_TRY)
+            give_up = time.monotonic() + 3 * _TIMEOUT
+            while True:
+                try:
+                    return await self._announce(swarm_id, request, source, now)
+                except WatchError as error:  # or the connection is lost
+                    if time.monotonic() > give_up:
+                        raise StoreDownError(
+                            f"{self._shown}: other announces of one peer came between"
+                        ) from error
+                    await asyncio.sleep(self._rng.random() * _NEXT_TRY)
 
     async def tally(self, swarm_id: InfoHash) -> Tally:
         async with self._reached():
@@ -206,15 +209,16 @@ class ValkeyStore:
                 await self._turns.acquire()
         except TimeoutError:
             raise self._down("too many wait for it") from None
+        began = time.monotonic()
         try:
-            if time.monotonic() < self._down_until:
+            if began < self._down_until:
                 raise self._down("nor did it a moment ago")
             yield
-        except (TimeoutError, ValkeyTimeoutError) as error:
-            # Whoever waits is told now, or each would wait as long.
-            self._down_until = time.monotonic() + _PAUSE
-            raise self._down(f"not within {_TIMEOUT:.0f} s") from error
         except (ValkeyError, OSError) as error:
+            failed = time.monotonic()
+            if failed - began >= _TIMEOUT:
+                # Whoever waits is told now, or each would wait as long.
+                self._down_until = failed + _PAUSE
             raise self._down(error) from error
         finally:
             self._turns.release()
