@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from logging.handlers import WatchedFileHandler
 from pathlib import Path
 
 from tracker.networks import address_text, endpoint_text
@@ -88,8 +89,11 @@ def lost(name: str, peer: Peer, now: float) -> None:
     log.info("%r: %s lost, silent for %.0f s", name, endpoint_text(peer.endpoint), now - peer.seen)
 
 
-class _File(logging.FileHandler):
-    """Tells once that its disk is full: logging's own traceback for each line would fill the next disk."""
+class _File(WatchedFileHandler):
+    """Goes on in a new file when the old one was moved, as logrotate does, and tells once of a full disk.
+
+    Logging's own traceback for each line would fill the next disk.
+    """
 
     _told = False
 

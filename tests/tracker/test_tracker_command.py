@@ -176,6 +176,19 @@ def test_an_access_log_has_a_line_for_each_request(
     assert [STAMP.sub("", line) for line in lines] == LINES
 
 
+def test_an_access_log_that_was_moved_goes_on_in_a_new_file(
+    start: Callable[..., Running], publish: Publish, tmp_path: Path
+) -> None:
+    image = publish("aula1/a")
+    log = tmp_path / ".access"
+    running = start("--access-log", str(log))
+    running.announce(image)
+    log.rename(tmp_path / ".access.1")
+    running.announce(image)
+    running.end()
+    assert [len(one.read_text().splitlines()) for one in (log, tmp_path / ".access.1")] == [1, 1]
+
+
 def test_an_access_log_can_be_standard_error(start: Callable[..., Running], publish: Publish) -> None:
     image = publish("aula1/a")
     running = start("--access-log", "-")
