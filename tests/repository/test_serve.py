@@ -45,6 +45,7 @@ def test_an_image_that_appears_is_published_and_seeded_and_its_removal_takes_it_
     assert served.get("/torrents/aula1/windows.img.torrent")[0] == 404
 
 
+@pytest.mark.room
 def test_an_image_rebuilt_in_the_same_size_gets_a_new_info_hash_and_the_old_one_is_refused(
     served: Server,
 ) -> None:
@@ -59,6 +60,7 @@ def test_an_image_rebuilt_in_the_same_size_gets_a_new_info_hash_and_the_old_one_
     assert new.stamp is not None and new.stamp.full_sum == hashlib.md5(place.read_bytes()).hexdigest()
 
 
+@pytest.mark.room
 def test_an_image_waits_for_its_lock_and_for_its_writer(served: Server) -> None:
     lock, locked = served.root / "locked.img.lock", served.root / "locked.img"
     lock.touch()
@@ -173,6 +175,7 @@ def test_a_restart_notices_what_changed_and_vanished_meanwhile(
     assert second.log.count(": hashing") == 1
 
 
+@pytest.mark.room
 def test_sigterm_ends_it_also_in_the_middle_of_a_long_read(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:

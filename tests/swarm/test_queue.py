@@ -65,6 +65,7 @@ def _message(body: bytes) -> bytes:
     return len(body).to_bytes(4) + body
 
 
+@pytest.mark.room
 async def test_a_repository_promises_a_long_queue_only_while_one_alone_takes(
     tmp_path: Path, windows: Metainfo
 ) -> None:
@@ -86,6 +87,7 @@ async def test_a_repository_promises_a_long_queue_only_while_one_alone_takes(
         await repository.close()
 
 
+@pytest.mark.room
 async def test_a_seat_that_stays_alone_shakes_hands_again_once_for_a_longer_queue(
     tmp_path: Path, windows: Metainfo
 ) -> None:

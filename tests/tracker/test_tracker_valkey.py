@@ -108,6 +108,7 @@ async def test_two_trackers_that_expire_at_once_tell_of_each_seat_once(valkey: s
         await store.close()
 
 
+@pytest.mark.room
 async def test_while_the_store_is_down_clients_are_told_and_after_that_the_swarm_is_there(
     tmp_path: Path,
     publish: Callable[..., bytes],
@@ -154,6 +155,7 @@ async def test_while_the_store_is_down_clients_are_told_and_after_that_the_swarm
     assert "Traceback" not in caplog.text
 
 
+@pytest.mark.room
 async def test_a_store_that_hangs_costs_no_connection_and_nobody_waits_for_it_long(
     valkey_server: Server, valkey: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
