@@ -133,7 +133,7 @@ async def test_while_the_store_is_down_clients_are_told_and_after_that_the_swarm
             assert reply == {
                 b"failure reason": b"the tracker's store does not answer",
                 b"retry in": 1,
-                b"interval": 60,
+                b"interval": 10,
             }
             assert (await room.get("/"))[0] == 503
 

@@ -20,6 +20,7 @@ from tracker.tracker import Tracker
 log = logging.getLogger(__name__)
 
 _RETRY_MINUTES = 1
+_RETRY_SECONDS = 10  # for a store that has only stumbled
 # Characters of what is no HTTP that the log shows.
 _LONGEST_QUOTE = 100
 # At the end of a Host header; an IPv6 address before it stands in brackets.
@@ -60,7 +61,9 @@ def _bencoded(tracker: Tracker, answer: Callable[[web.Request], Awaitable[bytes]
             body = reply.failure(str(error), retry_minutes=error.retry_minutes)
         except StoreDownError as error:
             tracker.refused("http", request.path[1:], _who(request), error)
-            body = reply.failure("the tracker's store does not answer", retry_minutes=_RETRY_MINUTES)
+            body = reply.failure(
+                "the tracker's store does not answer", retry_minutes=_RETRY_MINUTES, interval=_RETRY_SECONDS
+            )
         except Exception:
             log.exception("internal error at %s", request.path)
             body = reply.failure("internal error", retry_minutes=_RETRY_MINUTES)

@@ -41,14 +41,17 @@ def scrape_reply(tallies: Mapping[InfoHash, Tally], interval: int) -> bytes:
     return bencode({"files": files, "flags": {"min_request_interval": interval}})
 
 
-def failure(reason: str, *, retry_minutes: int | None = None) -> bytes:
-    """A refusal for the client's user to read. `retry_minutes`: when it may be worth another try (BEP 31)."""
+def failure(reason: str, *, retry_minutes: int | None = None, interval: int | None = None) -> bytes:
+    """A refusal for the client's user to read. `retry_minutes`: when it may be worth another try (BEP 31).
+
+    `interval` is the same in seconds, where minutes are too long.
+    """
     reply: dict[str, object] = {"failure reason": reason}
     if retry_minutes is not None:
         reply["retry in"] = retry_minutes
         # libtorrent does not know BEP 31 but reads an interval beside a failure, and without one it
         # stays away for half an hour.
-        reply["interval"] = retry_minutes * 60
+        reply["interval"] = retry_minutes * 60 if interval is None else interval
     return bencode(reply)
 
 
