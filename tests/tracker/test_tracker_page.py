@@ -143,6 +143,28 @@ async def test_the_api_tells_the_same(room: Room, publish: Publish) -> None:
     }
 
 
+async def test_who_keeps_the_interval_is_late_after_half_of_what_makes_it_lost_and_others_are_not(
+    room: Room, publish: Publish
+) -> None:
+    image = publish("a")
+    for _ in range(2):
+        await room.announce(image, seat=2)
+        room.clock.now += 5
+    await room.announce(image, seat=3)  # as a client that comes once a minute, whatever it is told
+
+    async def late() -> list[bool]:
+        (swarm,) = json.loads((await room.get("/api/v1/swarms"))[1])["swarms"]
+        return [seat["late"] for seat in swarm["seats"]]
+
+    assert await late() == [False, False]
+    room.clock.now += 3
+    assert await late() == [True, False]
+    room.clock.now += 160
+    assert await late() == [False]
+    room.clock.now += 3
+    assert await late() == [True]
+
+
 async def test_the_page_and_the_api_show_one_picture(
     room: Room, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
