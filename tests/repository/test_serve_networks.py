@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes
@@ -27,6 +27,15 @@ def announce(server: Server, info_hash: bytes, address: str) -> dict[bytes, Any]
     request = Request(f"http://{server.address}/announce?{query}", headers=headers)
     with urlopen(request, timeout=DEADLINE) as reply:
         return dict(bencode2.bdecode(reply.read()))
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Valkey]:
+    """A store; the servers that use it, a fixture after this one, end before it."""
+    (tmp_path / "valkey").mkdir()
+    store = Valkey(tmp_path / "valkey")
+    yield store
+    store.end()
 
 
 def test_who_is_allowed_may_announce_besides_the_private_networks_and_a_room_is_what_is_named_so(
@@ -53,52 +62,38 @@ def test_who_is_allowed_may_announce_besides_the_private_networks_and_a_room_is_
 
 
 def test_servers_on_one_store_hand_out_each_others_seeds(
-    serve: Callable[..., Server], tmp_path: Path
+    valkey: Valkey, serve: Callable[..., Server], tmp_path: Path
 ) -> None:
-    store = tmp_path / "valkey"
-    store.mkdir()
-    valkey = Valkey(store)
     servers = []
     for number in (2, 3):
         root = tmp_path / str(number) / "images"
         published(root / "windows.img", root, 1000)
         options = ("--store", valkey.url, "--listen", f"127.0.0.{number}:0", "--trust-proxy", "127.0.0.1")
         servers.append(serve(root, *options))
-    try:
-        image = servers[0].ready("windows.img").info_hash
-        assert servers[1].ready("windows.img").info_hash == image
+    image = servers[0].ready("windows.img").info_hash
+    assert servers[1].ready("windows.img").info_hash == image
 
-        def seeds(server: Server) -> set[str]:
-            (swarm,) = json.loads(server.get("/api/v1/swarms")[1])["swarms"]
-            return {seed["address"] for seed in swarm["repository"]}
+    def seeds(server: Server) -> set[str]:
+        (swarm,) = json.loads(server.get("/api/v1/swarms")[1])["swarms"]
+        return {seed["address"] for seed in swarm["repository"]}
 
-        for server in servers:
-            until(lambda server=server: seeds(server) == {"127.0.0.2", "127.0.0.3"})
-        # Each seat gets one of them, and not all the same.
-        peers = [announce(servers[0], image, f"127.1.{room}.7")[b"peers"] for room in range(8)]
-        assert {one[-6:-2] for one in peers} == {b"\x7f\0\0\2", b"\x7f\0\0\3"}
-    finally:
-        for server in servers:
-            server.end()
-        valkey.end()
+    for server in servers:
+        until(lambda server=server: seeds(server) == {"127.0.0.2", "127.0.0.3"})
+    # Each seat gets one of them, and not all the same.
+    peers = [announce(servers[0], image, f"127.1.{room}.7")[b"peers"] for room in range(8)]
+    assert {one[-6:-2] for one in peers} == {b"\x7f\0\0\2", b"\x7f\0\0\3"}
 
 
 def test_a_server_on_a_store_that_others_share_seeds_at_an_address_of_its_own(
-    serve: Callable[..., Server], tmp_path: Path
+    valkey: Valkey, serve: Callable[..., Server], tmp_path: Path
 ) -> None:
-    (tmp_path / "valkey").mkdir()
-    valkey = Valkey(tmp_path / "valkey")
     root = tmp_path / "images"
     published(root / "windows.img", root, 1000)
     server = serve(root, "--store", valkey.url, "--listen", "0.0.0.0:0")
-    try:
-        server.ready("windows.img")
-        (swarm,) = json.loads(server.get("/api/v1/swarms")[1])["swarms"]
-        (seed,) = swarm["repository"]
-        assert announce_urls("0.0.0.0", 80)[0] == f"http://{seed['address']}:80/announce"
-    finally:
-        server.end()
-        valkey.end()
+    server.ready("windows.img")
+    (swarm,) = json.loads(server.get("/api/v1/swarms")[1])["swarms"]
+    (seed,) = swarm["repository"]
+    assert announce_urls("0.0.0.0", 80)[0] == f"http://{seed['address']}:80/announce"
 
 
 @pytest.mark.parametrize("option", ["--allow", "--trust-proxy", "--room"])
