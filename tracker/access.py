@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tracker.networks import address_text, endpoint_text
 from tracker.request import AnnounceRequest, Event
-from tracker.swarm.peer import Answer, Peer, Source
+from tracker.swarm.peer import Answer, Peer, Source, endpoint_of
 
 # One line for what changes in a room.
 log = logging.getLogger("tracker.seats")
@@ -49,7 +49,7 @@ def announced(door: str, name: str, request: AnnounceRequest, source: Source, an
     if answer.news is None and not every.isEnabledFor(logging.INFO):
         return
     tally = answer.tally
-    who = endpoint_text(source.address + request.port.to_bytes(2, "big"))
+    who = endpoint_text(endpoint_of(request, source))
     if answer.news is not None:
         log.info(
             "%r: %s %s, %d done and %d filling",

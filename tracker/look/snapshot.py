@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from tracker.allowlist import Published
 from tracker.networks import address_text
 from tracker.request import InfoHash
-from tracker.swarm.peer import Peer, PeerStatus, valid_until
+from tracker.swarm.peer import Peer, PeerStatus
 from tracker.swarm.store import Store
 
 # A seat whose silence has lasted for this part of what makes it lost is not merely slow.
@@ -129,7 +129,6 @@ async def take_one(entry: Published, store: Store, now: float) -> SwarmPicture:
 
 def _seat(peer: Peer, size: int, now: float) -> Seat:
     seen_ago = max(0.0, now - peer.seen)
-    lost_at = valid_until(peer.seen, peer.interval, peer.keeps_interval)
     return Seat(
         address=address_text(peer.endpoint[:-2]),
         port=int.from_bytes(peer.endpoint[-2:], "big"),
@@ -142,7 +141,7 @@ def _seat(peer: Peer, size: int, now: float) -> Seat:
         upload_rate=peer.upload_rate,
         download_rate=peer.download_rate,
         seen_ago=seen_ago,
-        late=seen_ago > _LATE * (lost_at - peer.seen),
+        late=seen_ago > _LATE * (peer.valid_until - peer.seen),
     )
 
 

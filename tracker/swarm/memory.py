@@ -16,6 +16,7 @@ from tracker.swarm.peer import (
     PeerStatus,
     Source,
     Tally,
+    endpoint_of,
     identity_of,
     is_download,
     news_of,
@@ -149,7 +150,7 @@ class MemoryStore:
         """The row that this announcer has had until now, or takes over."""
         row = swarm.by_identity.find(identity_of(request))
         by_endpoint = swarm.by_endpoint4 if len(source.address) == 4 else swarm.by_endpoint6
-        holder = by_endpoint.find(source.address + request.port.to_bytes(2, "big"))
+        holder = by_endpoint.find(endpoint_of(request, source))
         if holder is None or holder == row:
             return row
         place, outcast = place_of(row, holder, self._roster.identities[holder][:20], request)

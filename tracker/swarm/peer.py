@@ -15,6 +15,9 @@ UNPROVEN_SILENCE = 330
 # Two announces closer than this say nothing about a rate.
 _SHORTEST_RATE_SPAN = 0.5
 
+# What is yes or no of a peer, in one number.
+SEEDING, BESIDE_TRACKER, KEEPS_INTERVAL = 1, 2, 4
+
 Place = TypeVar("Place")
 
 
@@ -82,6 +85,18 @@ class Peer(NamedTuple):
         return endpoint
 
     @property
+    def flags(self) -> int:
+        return (
+            SEEDING * self.seeding
+            | BESIDE_TRACKER * self.beside_tracker
+            | KEEPS_INTERVAL * self.keeps_interval
+        )
+
+    @property
+    def valid_until(self) -> float:
+        return valid_until(self.seen, self.interval, self.keeps_interval)
+
+    @property
     def status(self) -> PeerStatus:
         return PeerStatus.SEEDING if self.seeding else PeerStatus.LEECHING
 
@@ -111,6 +126,10 @@ def identity_of(request: AnnounceRequest) -> bytes:
     return request.peer_id + request.key
 
 
+def endpoint_of(request: AnnounceRequest, source: Source) -> bytes:
+    return source.address + request.port.to_bytes(2, "big")
+
+
 def is_beside_tracker(source: Source) -> bool:
     """Whether it runs on the tracker's own host: then it is the repository's."""
     return source.address == source.reached_at
@@ -138,7 +157,7 @@ def renewed(
     interval: int,
 ) -> Peer:
     """The peer after this announce. One that has both addresses sits in the room of its IPv4 address."""
-    endpoint = source.address + request.port.to_bytes(2, "big")
+    endpoint = endpoint_of(request, source)
     endpoint4, endpoint6 = (endpoint, None) if len(endpoint) == 6 else (None, endpoint)
     upload_rate = download_rate = 0.0
     keeps_interval = False

@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 from bencode2 import bdecode, bencode
 
-from tracker.swarm.peer import Peer
+from tracker.swarm.peer import BESIDE_TRACKER, KEEPS_INTERVAL, SEEDING, Peer
 
 _NUMBERS = struct.Struct(">3Q3dHB")
-_SEEDING, _BESIDE, _KEEPS_INTERVAL = 1, 2, 4
 _ENDPOINT4, _ENDPOINT6 = 1, 2
 # More than any contact is long, room aside: it comes after all of the room's.
 _AFTER = b"\xff" * 160
@@ -58,7 +57,6 @@ def room_bounds(room: bytes) -> tuple[bytes, bytes]:
 
 def pack(peer: Peer, strangers: list[bytes]) -> bytes:
     """A peer, and the contacts of other rooms that it was given."""
-    flags = _SEEDING * peer.seeding | _BESIDE * peer.beside_tracker | _KEEPS_INTERVAL * peer.keeps_interval
     numbers = _NUMBERS.pack(
         peer.left,
         peer.uploaded,
@@ -67,7 +65,7 @@ def pack(peer: Peer, strangers: list[bytes]) -> bytes:
         peer.download_rate,
         peer.seen,
         peer.interval,
-        flags,
+        peer.flags,
     )
     return bencode([numbers, Contact.of(peer).packed(), strangers])
 
@@ -82,8 +80,8 @@ def unpack(packed: bytes) -> tuple[Peer, list[bytes]]:
         endpoint4,
         endpoint6,
         room,
-        bool(flags & _BESIDE),
-        bool(flags & _SEEDING),
+        bool(flags & BESIDE_TRACKER),
+        bool(flags & SEEDING),
         left,
         uploaded,
         downloaded,
@@ -91,6 +89,6 @@ def unpack(packed: bytes) -> tuple[Peer, list[bytes]]:
         download_rate,
         seen,
         interval,
-        bool(flags & _KEEPS_INTERVAL),
+        bool(flags & KEEPS_INTERVAL),
     )
     return peer, strangers

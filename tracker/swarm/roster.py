@@ -3,12 +3,10 @@
 from array import array
 
 from tracker.handout import ENOUGH
-from tracker.swarm.peer import Peer
+from tracker.swarm.peer import BESIDE_TRACKER, KEEPS_INTERVAL, SEEDING, Peer
 
 NOBODY = 0xFFFFFFFF
 MOST_STRANGERS = ENOUGH
-
-_SEEDING, _BESIDE, _KEEPS_INTERVAL = 1, 2, 4
 
 
 class Pool:
@@ -92,10 +90,10 @@ class Roster:
         return len(self.rooms) - len(self._free)
 
     def is_seeding(self, row: int) -> bool:
-        return bool(self._flags[row] & _SEEDING)
+        return bool(self._flags[row] & SEEDING)
 
     def keeps_interval(self, row: int) -> bool:
-        return bool(self._flags[row] & _KEEPS_INTERVAL)
+        return bool(self._flags[row] & KEEPS_INTERVAL)
 
     def new_row(self) -> int:
         if self._free:
@@ -135,9 +133,7 @@ class Roster:
         self.endpoints6[row] = peer.endpoint6
         self.seen[row] = peer.seen
         self.intervals[row] = peer.interval
-        self._flags[row] = (
-            _SEEDING * peer.seeding | _BESIDE * peer.beside_tracker | _KEEPS_INTERVAL * peer.keeps_interval
-        )
+        self._flags[row] = peer.flags
         self._left[row] = peer.left
         self._uploaded[row] = peer.uploaded
         self._downloaded[row] = peer.downloaded
@@ -153,8 +149,8 @@ class Roster:
             self.endpoints4[row],
             self.endpoints6[row],
             room.key,
-            bool(flags & _BESIDE),
-            bool(flags & _SEEDING),
+            bool(flags & BESIDE_TRACKER),
+            bool(flags & SEEDING),
             self._left[row],
             self._uploaded[row],
             self._downloaded[row],
@@ -162,7 +158,7 @@ class Roster:
             self._download_rates[row],
             self.seen[row],
             self.intervals[row],
-            bool(flags & _KEEPS_INTERVAL),
+            bool(flags & KEEPS_INTERVAL),
         )
 
     def strangers_of(self, row: int) -> "array[int]":

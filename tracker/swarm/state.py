@@ -14,7 +14,7 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS downloads (info_hash BLOB PRIMARY KEY, completed INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS secret (only INTEGER PRIMARY KEY CHECK (only = 0), bytes BLOB NOT NULL)",
 )
-_SECRET_BYTES = 32
+SECRET_BYTES = 32
 _ADD = (
     "INSERT INTO downloads VALUES (?, ?) "
     "ON CONFLICT (info_hash) DO UPDATE SET completed = completed + excluded.completed"
@@ -34,7 +34,7 @@ class State:
 
     def __init__(self, file: Path | None = None) -> None:
         """Open or make the file; raises StateError."""
-        self.secret = token_bytes(_SECRET_BYTES)
+        self.secret = token_bytes(SECRET_BYTES)
         self._counts: Counter[bytes] = Counter()
         self._unsaved: Counter[bytes] = Counter()
         self._file = file

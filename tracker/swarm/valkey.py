@@ -1,16 +1,4 @@
-"""The swarms in Valkey, so that any number of trackers serve one swarm.
-
-Where things are, `S` a torrent's info-hash of 20 bytes:
-
-    tracker:1:peer:S<identity>           a peer's record
-    tracker:1:at:S<endpoint>             the identity of who is there
-    tracker:1:leeching:S, :seeding:S     contacts in the order of bytes: a room is one stretch of them
-    tracker:1:repository:S               contacts of seeds beside a tracker
-    tracker:1:due                        S<identity> by when its silence is next looked at
-    tracker:1:downloads                  completed downloads by S
-    tracker:1:secret
-
-The number is to change with the form of what is stored.
+"""The swarms in Valkey, so that any number of trackers serve one swarm. `keyspace.py` says what is where.
 
 An announce reads, decides as the store in memory does, and writes in one transaction that fails if a peer it
 is about has changed meanwhile (WATCH).
@@ -22,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from secrets import token_bytes
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from valkey import Valkey as BlockingValkey
@@ -31,23 +19,25 @@ from valkey.exceptions import ValkeyError, WatchError
 
 from tracker.networks import reachable
 from tracker.request import AnnounceRequest, InfoHash
+from tracker.swarm import keyspace
 from tracker.swarm.drawing import Stretch, View, plan, settle
+from tracker.swarm.keyspace import Known
 from tracker.swarm.peer import (
     Answer,
     Peer,
     PeerStatus,
     Source,
     Tally,
+    endpoint_of,
     identity_of,
     is_download,
     news_of,
     next_look,
     place_of,
     renewed,
-    silent_from,
-    valid_until,
 )
-from tracker.swarm.record import Contact, pack, room_bounds, unpack
+from tracker.swarm.record import Contact, room_bounds
+from tracker.swarm.state import SECRET_BYTES
 from tracker.swarm.store import Expired, StoreDownError, interval_for
 
 # Seconds that the server has for an answer, that nobody asks it after it gave none, and that a crowd may wait
@@ -60,38 +50,6 @@ _CONNECTIONS = 32
 _NEXT_TRY = 0.005
 # Seconds by which the server's clock may seem to go back without having been set.
 _JITTER = 2.0
-_SECRET_BYTES = 32
-
-_DUE = b"tracker:1:due"
-_DOWNLOADS = b"tracker:1:downloads"
-_SECRET = b"tracker:1:secret"
-
-
-def _record(swarm_id: bytes, identity: bytes) -> bytes:
-    return b"tracker:1:peer:" + swarm_id + identity
-
-
-def _at(swarm_id: bytes, endpoint: bytes) -> bytes:
-    return b"tracker:1:at:" + swarm_id + endpoint
-
-
-def _pool(swarm_id: bytes, seeding: bool) -> bytes:
-    return (b"tracker:1:seeding:" if seeding else b"tracker:1:leeching:") + swarm_id
-
-
-def _repository(swarm_id: bytes) -> bytes:
-    return b"tracker:1:repository:" + swarm_id
-
-
-class Known(NamedTuple):
-    """What is stored of a peer: itself, and the contacts of other rooms that it was given."""
-
-    peer: Peer
-    strangers: list[bytes]
-
-
-def _known(record: bytes | None) -> Known | None:
-    return Known(*unpack(record)) if record else None
 
 
 class ValkeyStore:
@@ -111,8 +69,8 @@ class ValkeyStore:
             once: Any = BlockingValkey.from_url(url, **limits)
             with once:
                 seconds, microseconds = once.time()
-                once.set(_SECRET, token_bytes(_SECRET_BYTES), nx=True)
-                self._secret = bytes(once.get(_SECRET))
+                once.set(keyspace.SECRET, token_bytes(SECRET_BYTES), nx=True)
+                self._secret = bytes(once.get(keyspace.SECRET))
         except (ValkeyError, OSError) as error:
             raise self._down(error) from error
         except ValueError as error:
@@ -149,8 +107,8 @@ class ValkeyStore:
     async def tally(self, swarm_id: InfoHash) -> Tally:
         async with self._reached():
             reading = self._valkey.pipeline(transaction=False)
-            _ask_tally(reading, swarm_id)
-            return _tally(await reading.execute())
+            keyspace.ask_tally(reading, swarm_id)
+            return keyspace.tally_of(await reading.execute())
 
     async def peers(self, swarm_id: InfoHash) -> list[Peer]:
         async with self._reached():
@@ -159,23 +117,23 @@ class ValkeyStore:
 
     async def interval(self) -> int:
         async with self._reached():
-            return interval_for(await self._valkey.zcard(_DUE))
+            return interval_for(await self._valkey.zcard(keyspace.DUE))
 
     async def expire(self, now: float, most: int) -> Expired:
         async with self._reached():
-            members = await self._valkey.zrangebyscore(_DUE, "-inf", now, start=0, num=most)
+            members = await self._valkey.zrangebyscore(keyspace.DUE, "-inf", now, start=0, num=most)
             places = [(InfoHash(member[:20]), member[20:]) for member in members]
             alive, silent = {}, []
             records = await self._records(places)
             for member, place, known in zip(members, places, records, strict=True):
-                if known is not None and _valid_until(known.peer) > now:
+                if known is not None and known.peer.valid_until > now:
                     peer = known.peer
                     alive[member] = next_look(peer.seen, peer.interval, peer.keeps_interval, now)
                 else:
                     silent.append(place)
             if alive:
                 # Not one that has left since.
-                await self._valkey.zadd(_DUE, alive, xx=True)
+                await self._valkey.zadd(keyspace.DUE, alive, xx=True)
             lost = [(swarm_id, await self._take_out(swarm_id, who, now)) for swarm_id, who in silent]
         return Expired([(swarm_id, peer) for swarm_id, peer in lost if peer], len(members) == most)
 
@@ -192,7 +150,7 @@ class ValkeyStore:
         async with self._reached():
             reading = self._valkey.pipeline(transaction=False)
             reading.time()
-            reading.set(_SECRET, self._secret, nx=True)
+            reading.set(keyspace.SECRET, self._secret, nx=True)
             (seconds, microseconds), _ = await reading.execute()
         ahead = seconds + microseconds / 1e6 - time.monotonic()
         if not -_JITTER < ahead - self._ahead < 0:
@@ -241,12 +199,12 @@ class ValkeyStore:
         return StoreDownError(f"the store {self._shown} does not answer: {error}")
 
     async def _records(self, places: Iterable[tuple[bytes, bytes]]) -> list[Known | None]:
-        keys = [_record(*place) for place in places]
-        return [_known(record) for record in await self._valkey.mget(keys)] if keys else []
+        keys = [keyspace.record_key(*place) for place in places]
+        return [Known.read(record) for record in await self._valkey.mget(keys)] if keys else []
 
     async def _identities(self, swarm_id: InfoHash) -> list[bytes]:
-        leeching = await self._valkey.zrange(_pool(swarm_id, False), 0, -1)
-        seeding = await self._valkey.zrange(_pool(swarm_id, True), 0, -1)
+        leeching = await self._valkey.zrange(keyspace.pool_key(swarm_id, False), 0, -1)
+        seeding = await self._valkey.zrange(keyspace.pool_key(swarm_id, True), 0, -1)
         return [Contact.read(contact).identity for contact in [*leeching, *seeding]]
 
     async def _announce(
@@ -256,7 +214,7 @@ class ValkeyStore:
             former, outcast = await self._watched(changes, swarm_id, request, source)
             vacated = [known.peer for known in (former, outcast) if known is not None]
             status = PeerStatus.from_event_and_left(request.event, request.left)
-            interval = interval_for(await self._valkey.zcard(_DUE) + (former is None))
+            interval = interval_for(await self._valkey.zcard(keyspace.DUE) + (former is None))
             peer = None
             chosen: list[bytes] = []
             strangers: list[bytes] = []
@@ -268,14 +226,14 @@ class ValkeyStore:
                 chosen, strangers = await self._drawn(swarm_id, peer, vacated, kept, request.numwant)
             changes.multi()
             for gone in vacated:
-                _take_out(changes, swarm_id, gone)
+                keyspace.take_out(changes, swarm_id, gone)
             if peer is not None:
-                _put(changes, swarm_id, peer, strangers)
+                keyspace.put(changes, swarm_id, peer, strangers)
             was_seeding = former.peer.seeding if former else None
             if is_download(request, was_seeding):
-                changes.hincrby(_DOWNLOADS, swarm_id, 1)
-            _ask_tally(changes, swarm_id)
-            tally = _tally(await changes.execute())
+                changes.hincrby(keyspace.DOWNLOADS, swarm_id, 1)
+            keyspace.ask_tally(changes, swarm_id)
+            tally = keyspace.tally_of(await changes.execute())
         contacts = _contacts(chosen, request, source)
         return Answer(*contacts, tally, interval, news_of(was_seeding, status))
 
@@ -284,15 +242,15 @@ class ValkeyStore:
     ) -> tuple[Known | None, Known | None]:
         """The place that this announcer takes, and the one that is vacated by that."""
         identity = identity_of(request)
-        endpoint = source.address + request.port.to_bytes(2, "big")
-        keys = [_record(swarm_id, identity), _at(swarm_id, endpoint)]
+        endpoint = endpoint_of(request, source)
+        keys = [keyspace.record_key(swarm_id, identity), keyspace.at_key(swarm_id, endpoint)]
         await changes.watch(*keys)
         record, holder = await changes.mget(keys)
-        own = _known(record)
+        own = Known.read(record)
         if holder is None or holder == identity:
             return own, None
-        await changes.watch(_record(swarm_id, holder))
-        held = _known(await changes.get(_record(swarm_id, holder)))
+        await changes.watch(keyspace.record_key(swarm_id, holder))
+        held = Known.read(await changes.get(keyspace.record_key(swarm_id, holder)))
         return place_of(own, held, holder[:20], request)
 
     async def _drawn(
@@ -309,9 +267,9 @@ class ValkeyStore:
 
     async def _view(self, swarm_id: InfoHash, peer: Peer, kept: list[bytes]) -> View:
         low, high = room_bounds(peer.room)
-        pools = [_pool(swarm_id, seeding) for seeding in (False, True)]
+        pools = [keyspace.pool_key(swarm_id, seeding) for seeding in (False, True)]
         reading = self._valkey.pipeline(transaction=False)
-        reading.smembers(_repository(swarm_id))
+        reading.smembers(keyspace.repository_key(swarm_id))
         for pool in pools:
             reading.zcard(pool)
             reading.zlexcount(pool, "-", b"(" + low)
@@ -333,62 +291,22 @@ class ValkeyStore:
         self, swarm_id: InfoHash, identity: bytes, silent_at: float | None = None
     ) -> Peer | None:
         """Take one out that is still silent then, and tell who it was; None if another tracker was first."""
-        key = _record(swarm_id, identity)
+        key = keyspace.record_key(swarm_id, identity)
         async with self._transaction() as changes:
             await changes.watch(key)
-            known = _known(await changes.get(key))
-            if known is not None and silent_at is not None and _valid_until(known.peer) > silent_at:
+            known = Known.read(await changes.get(key))
+            if known is not None and silent_at is not None and known.peer.valid_until > silent_at:
                 return None
             changes.multi()
             if known is None:
-                changes.zrem(_DUE, swarm_id + identity)
+                changes.zrem(keyspace.DUE, swarm_id + identity)
             else:
-                _take_out(changes, swarm_id, known.peer)
+                keyspace.take_out(changes, swarm_id, known.peer)
             try:
                 await changes.execute()
             except WatchError:  # it has just announced itself
                 return None
         return known.peer if known else None
-
-
-def _put(changes: Any, swarm_id: InfoHash, peer: Peer, strangers: list[bytes]) -> None:
-    contact = Contact.of(peer).packed()
-    changes.set(_record(swarm_id, peer.identity), pack(peer, strangers))
-    for endpoint in _endpoints(peer):
-        changes.set(_at(swarm_id, endpoint), peer.identity)
-    changes.zadd(_pool(swarm_id, peer.seeding), {contact: 0})
-    changes.zadd(_DUE, {swarm_id + peer.identity: silent_from(peer.seen, peer.interval)})
-    if peer.beside_tracker and peer.seeding:
-        changes.sadd(_repository(swarm_id), contact)
-
-
-def _take_out(changes: Any, swarm_id: InfoHash, peer: Peer) -> None:
-    contact = Contact.of(peer).packed()
-    keys = [_at(swarm_id, endpoint) for endpoint in _endpoints(peer)]
-    changes.delete(_record(swarm_id, peer.identity), *keys)
-    changes.zrem(_pool(swarm_id, peer.seeding), contact)
-    changes.zrem(_DUE, swarm_id + peer.identity)
-    changes.srem(_repository(swarm_id), contact)
-
-
-def _endpoints(peer: Peer) -> list[bytes]:
-    return [endpoint for endpoint in (peer.endpoint4, peer.endpoint6) if endpoint is not None]
-
-
-def _valid_until(peer: Peer) -> float:
-    return valid_until(peer.seen, peer.interval, peer.keeps_interval)
-
-
-def _ask_tally(reading: Any, swarm_id: InfoHash) -> None:
-    reading.zcard(_pool(swarm_id, True))
-    reading.zcard(_pool(swarm_id, False))
-    reading.hget(_DOWNLOADS, swarm_id)
-
-
-def _tally(found: list[Any]) -> Tally:
-    """From the last three results."""
-    complete, incomplete, downloaded = found[-3:]
-    return Tally(complete, incomplete, int(downloaded or 0))
 
 
 def _contacts(
