@@ -13,7 +13,7 @@ from aiohttp import web
 from tracker.allowlist import AllowList
 from tracker.http import frontend as http
 from tracker.http import short
-from tracker.http.connections import Runner
+from tracker.http.connections import BACKLOG, Runner
 from tracker.look import routes
 from tracker.networks import PRIVATE, IPNetwork, Networks
 from tracker.swarm.memory import MemoryStore
@@ -23,8 +23,6 @@ from tracker.swarm.valkey import ValkeyStore
 from tracker.tracker import Tracker
 from tracker.udp.frontend import UdpFrontEnd
 
-# A whole room may come at once.
-_BACKLOG = 1024
 # How often to look for a port that is free for both.
 _TRIES = 20
 
@@ -91,7 +89,7 @@ def bind(address: str, port: int) -> tuple[socket.socket, socket.socket]:
             if port or not left:
                 raise
             continue
-        tcp.listen(_BACKLOG)
+        tcp.listen(BACKLOG)
         return tcp, udp
     raise AssertionError("the last try returns or raises")
 

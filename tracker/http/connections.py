@@ -39,7 +39,7 @@ LARGEST_REQUEST = LONGEST_LINE + 16 * 1024
 # Each half-open request costs at most LARGEST_REQUEST, and a classroom needs a few hundred connections.
 MOST_CONNECTIONS = 4096
 # As many wait to be accepted, or come in one turn of the event loop: more than a room that is switched on.
-_BACKLOG = 1024
+BACKLOG = 1024
 _LEAST_BACKLOG = 128
 # Seconds after which a connection that was shut down is closed, whatever it still does.
 _CUT_OFF = 1.0
@@ -338,7 +338,7 @@ class Runner(web.AppRunner):
         if self.server is None:
             raise RuntimeError("Runner.setup comes before Runner.serve")
         # What one turn accepts has its files before the loop has closed anything for it.
-        backlog = max(_LEAST_BACKLOG, min(_BACKLOG, self.connections.most // 4))
+        backlog = max(_LEAST_BACKLOG, min(BACKLOG, self.connections.most // 4))
         factory = self.connections.wrap(self.server, short)
         loop = asyncio.get_running_loop()
         self._listening.append(await loop.create_server(factory, sock=listener, backlog=backlog))

@@ -61,9 +61,7 @@ def _bencoded(tracker: Tracker, answer: Callable[[web.Request], Awaitable[bytes]
             body = reply.failure(str(error), retry_minutes=error.retry_minutes)
         except StoreDownError as error:
             tracker.refused("http", request.path[1:], _who(request), error)
-            body = reply.failure(
-                "the tracker's store does not answer", retry_minutes=_RETRY_MINUTES, interval=_RETRY_SECONDS
-            )
+            body = reply.failure(error.told, retry_minutes=_RETRY_MINUTES, interval=_RETRY_SECONDS)
         except Exception:
             log.exception("internal error at %s", request.path)
             body = reply.failure("internal error", retry_minutes=_RETRY_MINUTES)

@@ -32,11 +32,12 @@ def parse_announce(query: bytes) -> AnnounceRequest:
         InfoHash(_twenty_bytes("info_hash", given.get(b"info_hash"))),
         PeerId(_twenty_bytes("peer_id", given.get(b"peer_id"))),
         _port(given),
-        _count(given, b"left"),
-        _count(given, b"uploaded", 0),
-        _count(given, b"downloaded", 0),
+        _number(given, b"left"),
+        _number(given, b"uploaded", 0),
+        _number(given, b"downloaded", 0),
         _event(given.get(b"event")),
-        _wanted(given),
+        # Some say -1 for "as you like".
+        peers_wanted(_number(given, b"numwant", DEFAULT_NUMWANT, least=None)),
         _key(given.get(b"key")),
         # A tracker may answer compactly whatever it was asked (BEP 23): the dictionary only on a plain no.
         given.get(b"compact") != b"0",
@@ -87,37 +88,28 @@ def _twenty_bytes(name: str, value: bytes | None, bep: int = 3) -> bytes:
     return value
 
 
-def _count(given: dict[bytes, bytes], name: bytes, default: int | None = None) -> int:
-    """A number that is not negative; without a default, one that has to be there."""
+def _number(
+    given: dict[bytes, bytes], name: bytes, default: int | None = None, *, least: int | None = 0
+) -> int:
+    """A number; without a default, one that has to be there."""
     value = given.get(name, b"")
     # The length is bounded before int() sees it: nineteen digits hold every 63-bit counter.
-    if value.isdigit() and len(value) <= _LONGEST_NUMBER:
+    if value.isdigit() and len(value) <= _LONGEST_NUMBER:  # nearly always
         return int(value)
-    return _odd_number(name.decode(), _unquoted(value), default, least=0)
-
-
-def _wanted(given: dict[bytes, bytes]) -> int:
-    value = given.get(b"numwant", b"")
-    if value.isdigit() and len(value) <= _LONGEST_NUMBER:
-        return peers_wanted(int(value))
-    return peers_wanted(_odd_number("numwant", _unquoted(value), DEFAULT_NUMWANT))
-
-
-def _odd_number(name: str, value: bytes, default: int | None, least: int | None = None) -> int:
-    """A number that is escaped, negative, missing or none."""
+    value = _unquoted(value)
     if not value:
         if default is None:
-            raise BadRequestError(name, "is missing")
+            raise BadRequestError(name.decode(), "is missing")
         return default
     if not value.removeprefix(b"-").isdigit() or len(value) > _LONGEST_NUMBER:
-        raise BadRequestError(name, "is not a number")
+        raise BadRequestError(name.decode(), "is not a number")
     if least is not None and int(value) < least:
-        raise BadRequestError(name, "is negative")
+        raise BadRequestError(name.decode(), "is negative")
     return int(value)
 
 
 def _port(given: dict[bytes, bytes]) -> int:
-    port = _count(given, b"port")
+    port = _number(given, b"port")
     if not 1 <= port <= 65535:
         raise BadRequestError("port", "is not between 1 and 65535")
     return port

@@ -30,7 +30,7 @@ _LONGEST = 4096
 
 def answering(tracker: Tracker, peername: Any, sockname: Any) -> Answering | None:
     """The short way for one connection; None if there is none, as for a proxy that speaks for others."""
-    if not (isinstance(peername, tuple) and isinstance(sockname, tuple)):
+    if not (tracker.store.at_once and isinstance(peername, tuple) and isinstance(sockname, tuple)):
         return None
     address, reached_at = packed_address(peername[0]), packed_address(sockname[0])
     if address is None or reached_at is None or tracker.networks.speaks_for_others(address):
@@ -49,7 +49,7 @@ def answering(tracker: Tracker, peername: Any, sockname: Any) -> Answering | Non
             return None
         return _answer(tracker, source, query, closes is not None or version == b"0")
 
-    return answer if tracker.store.at_once else None
+    return answer
 
 
 def _answer(tracker: Tracker, source: Source, query: bytes, closes: bool) -> tuple[bytes, bool] | None:

@@ -63,8 +63,8 @@ def _masked(answer: Handler) -> Handler:
     async def handler(request: web.Request) -> web.Response:
         try:
             return await answer(request)
-        except StoreDownError:
-            return _json({"error": "the tracker's store does not answer"}, status=503)
+        except StoreDownError as error:
+            return _json({"error": error.told}, status=503)
         except Exception:
             log.exception("internal error at %s", request.path)
             return web.Response(status=500, text="internal error\n")

@@ -93,8 +93,7 @@ def plan(view: View, peer: Peer, vacated: list[Peer], wanted: int, rng: random.R
     far = range(leeching.far + seeding.far if len(kept) < count else 0)
     places = rng.sample(far, min(len(far), count + len(barred)))
     seed = None if peer.seeding else one_of(sorted(view.repository - contacts), peer)
-    fallback = seed is None and seeding.length > 0 and not seeding.near
-    index = one_of(range(seeding.length), peer)
+    index = one_of(range(seeding.length), peer) if seed is None and not seeding.near else None
     return Plan(
         wanted,
         contacts,
@@ -108,7 +107,7 @@ def plan(view: View, peer: Peer, vacated: list[Peer], wanted: int, rng: random.R
             leeching.one_far(place) if place < leeching.far else seeding.one_far(place - leeching.far)
             for place in places
         ],
-        [Range(seeding.pool, index, index)] if fallback and index is not None else [],
+        [Range(seeding.pool, index, index)] if index is not None else [],
         (leeching.near, seeding.near),
     )
 

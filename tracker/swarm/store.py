@@ -57,7 +57,9 @@ class Store(Protocol):
 
 
 class StoreDownError(Exception):
-    """The place where the swarms are kept does not answer: which one, and why."""
+    """The place where the swarms are kept does not answer: which one, and why. `told` is for clients."""
+
+    told = "the tracker's store does not answer"
 
 
 def interval_for(peers: int) -> int:

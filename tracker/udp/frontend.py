@@ -134,7 +134,7 @@ class UdpFrontEnd:
             return packet.error_reply(transaction, str(error))
         except StoreDownError as error:
             tracker.refused("udp", _ACTIONS[action], address_text(asker.address), error)
-            return packet.error_reply(transaction, "the tracker's store does not answer")
+            return packet.error_reply(transaction, error.told)
         except Exception:
             log.exception("internal error at a datagram from %s", asker.name[0])
             return packet.error_reply(transaction, "internal error")
