@@ -1,0 +1,26 @@
+"""What a page shows, before it is HTML: the same value fills the template and feeds the live events."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Cell = Mapping[str, str]
+"""The texts and figures of one element by field, already in the reader's language.
+
+In the page, the element has the cell's name as its `id`, and within it each field's element has
+`data-field="FIELD"`. A field whose name starts with `@` is an attribute: `@data-state` of the element itself,
+`bar@value` of the element of field `bar`.
+"""
+
+
+@dataclass(frozen=True)
+class View:
+    """One page at one moment in one language.
+
+    `cells` are what changes from moment to moment; two views of the same `shape` differ in nothing else.
+    """
+
+    template: str
+    title: str
+    shape: tuple[object, ...]
+    cells: Mapping[str, Cell]
+    facts: Mapping[str, object]
