@@ -39,7 +39,6 @@ class Row(NamedTuple):
     id: str
     name: str
     href: str
-    count: int
 
 
 class Quiet(NamedTuple):
@@ -62,8 +61,7 @@ def overview(snapshot: Snapshot, words: Words) -> View:
     cards = tuple(_card(f"c{index}", swarm, words) for index, swarm in enumerate(busy))
     cells |= {card.id: _card_cell(swarm, snapshot.at, words) for card, swarm in zip(cards, busy, strict=True)}
     rooms = tuple(
-        Row(f"r{index}", room.name, room_place(room.name), len(room.seats))
-        for index, room in enumerate(snapshot.rooms)
+        Row(f"r{index}", room.name, room_place(room.name)) for index, room in enumerate(snapshot.rooms)
     )
     cells |= _room_cells(rooms, snapshot.rooms, snapshot.at, words)
     quiet = tuple(
@@ -117,7 +115,7 @@ def _card_cell(swarm: SwarmPicture, at: float, words: Words) -> Cell:
         "copies": copies_told(swarm, words),
         "share": share_told(swarm, words),
         "t": _goes_on(swarm, words),
-        "at": words("at {clock}", clock=words.clock(at + left)) if left is not None else "",
+        "at": words("ready at {clock}", clock=words.clock(at + left)) if left is not None else "",
         "p": words.percent(swarm.progress),
         "b@value": percent_value(swarm.progress),
         "line@d": plot.line(curve, span, 1.0),
@@ -159,6 +157,6 @@ def _room_cells(rooms: tuple[Row, ...], pictures: tuple[RoomPicture, ...], at: f
             "p": words.percent(room.progress),
             "b@value": percent_value(room.progress),
             "t": words("{span} left", span=span_left(left, words)) if left is not None else "",
-            "at": words("at {clock}", clock=words.clock(at + left)) if left is not None else "",
+            "at": words("ready at {clock}", clock=words.clock(at + left)) if left is not None else "",
         }
     return cells

@@ -1,5 +1,6 @@
 """What several pages show alike: places, states, tiles, who needs somebody, and how it goes on the whole."""
 
+import statistics
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
@@ -94,7 +95,7 @@ class Tile(NamedTuple):
 
 
 def tile(seat: Seat, words: Words) -> Cell:
-    """The cell of a tile: a state, percents (`p`), a bar (`b`), a note (`n`), a span (`t`), a warning (`w`)."""
+    """The cell of a tile: state, percents (`p`), bar (`b`), note (`n`), span (`t`) and warning (`w`)."""
     note = state_told(seat.state, words)
     span = ""
     if seat.state is SeatState.DONE and seat.took is not None:
@@ -140,7 +141,7 @@ class Needs(NamedTuple):
     more: tuple[Need, ...]
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         return len(self.first) + len(self.more)
 
 
@@ -231,7 +232,8 @@ def _headline(done: int, filling: Sequence[Seat], lost: int, at: float, words: W
             clock=words.clock(at + max(spans)),
         )
         return standing, f"{still}, {others}"
-    return (
-        words("The last seat is ready in {span}", span=span_left(max(spans), words)),
-        words("at {clock}", clock=words.clock(at + max(spans))) + f" · {still}, {ready}",
-    )
+    below = words("at {clock}", clock=words.clock(at + max(spans)))
+    if len(spans) > 2:
+        half = span_left(statistics.median(spans), words)
+        below = words("{at}; half of those that fill, in {span}", at=below, span=half)
+    return words("The last seat is ready in {span}", span=span_left(max(spans), words)), below
