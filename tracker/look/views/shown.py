@@ -70,6 +70,20 @@ def span_left(seconds: float | None, words: Words) -> str:
     return words.span(seconds)
 
 
+def goes_on(seats: Sequence[Seat], left: float | None, words: Words) -> str:
+    """How long it takes yet, or how it stands."""
+    if left is not None:
+        return words("{span} left", span=span_left(left, words))
+    if any(seat.state.is_under_way for seat in seats):
+        return words("stands still")
+    return words("ready") if all(seat.done for seat in seats) else words("not whole everywhere")
+
+
+def lost_mark(count: int) -> str:
+    """How a count of lost seats is drawn: nobody shall be alarmed by a 0."""
+    return "lost" if count else "none"
+
+
 def percent_value(part: float) -> str:
     """For the `value` of a bar of 100."""
     return str(int(part * 100))
@@ -104,7 +118,7 @@ def tile(seat: Seat, words: Words) -> Cell:
         if seat.state is SeatState.FILLING:
             note = words.rate(seat.download_rate)
         if seat.time_left is not None:
-            span = words("{span} left", span=span_left(seat.time_left, words))
+            span = span_left(seat.time_left, words)
     warning = ""
     if seat.trouble:
         warning = brief(seat.trouble, words)
@@ -202,6 +216,7 @@ def outlook(seats: Sequence[Seat], at: float, words: Words) -> Cell:
         "done": str(done),
         "filling": str(len(filling)),
         "lost": str(lost),
+        "lost@data-state": lost_mark(lost),
         "r": words.rate(sum(seat.download_rate for seat in filling)),
         "p": words.percent(progress),
         "b@value": percent_value(progress),

@@ -114,7 +114,8 @@ def _curves(picture: SwarmPicture, at: float, words: Words) -> tuple[tuple[Named
     }
     places = _apart([plot.height(_at(seat, end), 1.0) for seat in standing_out])
     for one, seat, place in zip(named, standing_out, places, strict=True):
-        cells[one.id] = {"d@d": plot.line(seat.filled, span, 1.0), "name@y": f"{place}%"}
+        cells[one.id] = {"@d": plot.line(seat.filled, span, 1.0)}
+        cells[f"{one.id}l"] = {"@y": f"{place}%"}
     return named, cells
 
 
