@@ -181,7 +181,7 @@ def empty() -> Snapshot:
 
 
 def room_of_24() -> Snapshot:
-    """Mid-fill: a slow port, a lost seat, a full cache, an unreachable one, foreign clients; two rooms more."""
+    """Mid-fill: a slow port, a lost seat, a full cache, a firewall, foreign clients, two more rooms."""
     seats = [
         seat(n, progress=0.52 + 0.017 * (n % 9), download_rate=(92 + 1.3 * (n * 7 % 11)) * MIB)
         for n in range(1, 25)
