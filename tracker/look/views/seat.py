@@ -58,6 +58,8 @@ def seat(snapshot: Snapshot, address: str, words: Words) -> View | None:
         id_ = f"i{index}"
         peers, peer_cells = _peers(id_, one, names, known, words)
         cells[id_] = _image_cell(swarm, one, snapshot.at, words)
+        if one.trouble:
+            cells[id_] = {**cells[id_], "w": told(one.trouble, words)}
         cells |= peer_cells
         images.append(
             Image(
@@ -141,7 +143,6 @@ def _image_cell(swarm: SwarmPicture, seat: Seat, at: float, words: Words) -> Cel
         "gave": words.bytes(seat.uploaded),
         "t": _time(seat, words),
         "peers": str(seat.report.peers) if seat.report else _DASH,
-        "w": told(seat.trouble, words) if seat.trouble else "",
         "line@d": plot.line(seat.rates, span, top),
         "area@d": plot.area(seat.rates, span, top),
         "top": words.rate(top),
