@@ -51,7 +51,7 @@ def tree(tmp_path: Path) -> Path:
         ("locale/es.po", "[1] \"{count} PC", "[1] \"", "not translated: '{count} PC'"),
         ("locale/es.po", "un {room}", "un {aula}", "other braces than the English: 'a {room}'"),
         ("locale/es.po", 'msgid "a seat"', '#, fuzzy\nmsgid "a seat"', "only guessed (fuzzy): 'a seat'"),
-        ("locale/es.po", 'msgid "a seat"', '#~ msgid "b"\n#~ msgstr "c"\n\nmsgid "a seat"', "kept, though obsolete: 'b'"),
+        ("locale/es.po", "\n\n", '\n\n#~ msgid "b"\n#~ msgstr "c"\n\n', "kept, though obsolete: 'b'"),
     ],
 )  # fmt: skip
 def test_what_is_not_in_step_is_told(tree: Path, file: str, old: str, new: str, told: str) -> None:
