@@ -110,4 +110,4 @@ def _silence(trouble: Trouble, words: Words) -> str:
 
 def _part(trouble: Trouble, words: Words) -> str:
     """In steps of five, as above."""
-    return words.percent(max(0.05, round(trouble.figure * 20) / 20) + 1e-9)
+    return words.percent(max(0.05, round(trouble.figure * 20) / 20))
