@@ -327,3 +327,14 @@ def test_rates_are_drawn_to_scale() -> None:
     shown = read(views.seat(picture, "10.1.1.1", EN))
     assert shown.by_id["i0"].field("top").text == "100 MiB/s"
     assert shown.by_id["i0"].field("line").attributes["d"] == "M0 100l75-50 75-50 150 0"
+
+
+def test_names_of_curves_that_end_together_stay_apart_and_on_the_plot() -> None:
+    trouble = Trouble(TroubleKind.LOST, 100)
+    for progress in (0.0, 0.97):
+        lost = tuple(pictures.stuck(n, SeatState.LOST, trouble, progress) for n in range(1, 6))
+        view = views.swarm(snapshot(swarm(seats=lost)), "aula1/windows.img", EN)
+        assert view
+        heights = [int(view.cells[f"k{index}l"]["@y"].rstrip("%")) for index in range(5)]
+        assert all(below - above >= 9 for above, below in pairwise(heights))
+        assert heights[0] >= 0 and heights[-1] <= 100
