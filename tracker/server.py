@@ -3,6 +3,7 @@
 import logging
 import random
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -11,8 +12,9 @@ from pathlib import Path
 from aiohttp import web
 
 from tracker.allowlist import AllowList
+from tracker.classroom.history import History
 from tracker.http import frontend as http
-from tracker.http import short
+from tracker.http import reports, short
 from tracker.http.connections import BACKLOG, Runner
 from tracker.look import routes
 from tracker.networks import PRIVATE, IPNetwork, Networks
@@ -22,6 +24,7 @@ from tracker.swarm.store import Store, StoreDownError
 from tracker.swarm.valkey import ValkeyStore
 from tracker.tracker import Tracker
 from tracker.udp.frontend import UdpFrontEnd
+from tracker.watch import Watch
 
 # How often to look for a port that is free for both.
 _TRIES = 20
@@ -51,19 +54,24 @@ def attach(
     *,
     networks: Networks | None = None,
     store: Store | None = None,
+    history: History | None = None,
     clock: Callable[[], float] | None = None,
+    wall: Callable[[], float] = time.time,
     rng: random.Random | None = None,
 ) -> Tracker:
     """Make `app` the tracker of the `.torrent` files below `folder`.
 
-    Adds the routes `/announce`, `/scrape`, `/`, `/health`, `/metrics` and `/api/v1/swarms`. When the
+    Adds the routes `/announce`, `/scrape`, `/health`, `/metrics`, those below `/api/v1/`, and the page's. When the
     application has started (`AppRunner.setup` has returned) the folder has been read and every torrent in it
     is served; a folder that cannot be read raises OSError there. Swarms are kept in memory, and nothing of
-    them over a restart, unless there is a `store`. `clock` takes the place of the store's.
+    them over a restart, unless there is a `store`; so are deployments, unless there is a `history`. `clock`
+    takes the place of the store's, `wall` that of the time of day.
     """
     networks = networks or Networks()
     store = store or MemoryStore(rng or random.Random(), networks.room_of, State())
-    tracker = Tracker(AllowList(folder), store, networks, clock or store.clock)
+    allow_list, clock = AllowList(folder), clock or store.clock
+    watch = Watch(allow_list, store, networks, history or History(), clock, wall)
+    tracker = Tracker(allow_list, store, networks, watch, clock)
 
     async def running(app: web.Application) -> AsyncIterator[None]:
         async with tracker.running():
@@ -71,6 +79,7 @@ def attach(
 
     app.cleanup_ctx.append(running)
     http.attach(app, tracker)
+    reports.attach(app, tracker)
     routes.attach(app, tracker)
     return tracker
 

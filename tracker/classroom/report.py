@@ -117,9 +117,12 @@ def _text(told: Mapping[str, Any], field: str, longest: int) -> str:
     value = told.get(field, "")
     if not isinstance(value, str):
         raise ReportError(f"{field} is a string")
-    # A lone surrogate can stand in JSON, and nowhere in UTF-8.
-    readable = value[:longest].encode(errors="replace").decode()
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in readable)
+    return readable(value[:longest])
+
+
+def readable(text: str) -> str:
+    """Without control characters, nor lone surrogates: those can stand in JSON, and nowhere in UTF-8."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _number(told: Mapping[str, Any], field: str, most: int = _LARGEST_NUMBER) -> int:
