@@ -1,10 +1,10 @@
-"""What can be looked at over HTTP: the page, JSON, metrics, and whether all is well."""
+"""What can be looked at over HTTP: pages, JSON, metrics, and whether all is well."""
 
 import re
 
 from aiohttp import web
 
-from tracker.look import metrics, page, snapshot
+from tracker.look import as_json, metrics, page, pages
 from tracker.look.answers import NOT_KEPT, in_json, masked, packed
 from tracker.request import InfoHash
 from tracker.tracker import Tracker
@@ -13,16 +13,14 @@ _INFO_HASH = re.compile("[0-9A-Fa-f]{40}")
 
 
 def attach(app: web.Application, tracker: Tracker) -> None:
-    """Add the routes `/`, `/health`, `/metrics` and `/api/v1/swarms`."""
+    """Add the routes `/health`, `/metrics`, `/api/v1/swarms`, and those of the pages."""
+    # What programs read is of one language, whatever a browser that shows it would like.
+    words = page.words_in("en")
 
-    async def html(request: web.Request) -> web.Response:
-        shown = page.render(await tracker.picture())
-        return web.Response(text=shown, content_type="text/html", headers=page.HEADERS)
+    async def swarms(request: web.Request) -> web.StreamResponse:
+        return packed(request, in_json(as_json.snapshot_as_json(await tracker.picture(), words)))
 
-    async def swarms(request: web.Request) -> web.Response:
-        return packed(request, in_json(snapshot.as_json(await tracker.picture())))
-
-    async def swarm(request: web.Request) -> web.Response:
+    async def swarm(request: web.Request) -> web.StreamResponse:
         text = request.match_info["info_hash"]
         if not _INFO_HASH.fullmatch(text):
             # Not 404: that says of a torrent that it may be published yet, and this names none.
@@ -31,17 +29,17 @@ def attach(app: web.Application, tracker: Tracker) -> None:
         picture = await tracker.picture_of(info_hash)
         if picture is None:
             return in_json({"error": f"torrent {info_hash.hex()} is not published here"}, status=404)
-        return packed(request, in_json(snapshot.swarm_as_json(picture)))
+        return packed(request, in_json(as_json.swarm_as_json(picture, words)))
 
-    async def health(request: web.Request) -> web.Response:
+    async def health(request: web.Request) -> web.StreamResponse:
         return in_json({"status": "ok", "torrents": len(tracker.allow_list.published)})
 
-    async def figures(request: web.Request) -> web.Response:
+    async def figures(request: web.Request) -> web.StreamResponse:
         body = metrics.render(await metrics.take(tracker))
         return web.Response(body=body, headers={**NOT_KEPT, "Content-Type": metrics.CONTENT_TYPE})
 
-    app.router.add_get("/", masked(html))
     app.router.add_get("/health", masked(health))
     app.router.add_get("/metrics", masked(figures))
     app.router.add_get("/api/v1/swarms", masked(swarms))
     app.router.add_get("/api/v1/swarms/{info_hash}", masked(swarm))
+    pages.attach(app, tracker)
