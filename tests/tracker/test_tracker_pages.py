@@ -72,7 +72,7 @@ async def test_every_page_is_html_in_the_readers_language_and_head_is_of_it(fill
     assert reply.headers["Cache-Control"] == "no-store"
     assert reply.headers["Content-Security-Policy"].startswith("default-src 'none'")
     head = await ask(filled, target, "HEAD")
-    assert (head.status, head.content_type, head.body) == (200, "text/html", b"")
+    assert (head.status, head.kind, head.body) == (200, "text/html", b"")
 
 
 @pytest.mark.parametrize("page", PAGES[:-1])
