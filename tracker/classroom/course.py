@@ -111,6 +111,8 @@ class Course:
             return SeatState.DONE
         if doing is Doing.FAILED:
             return SeatState.FAILED
+        if self.state is SeatState.LEFT and not self.present and doing is None:
+            return SeatState.LEFT
         keeps_pace = self.report is not None or (peer is not None and peer.keeps_interval)
         if keeps_pace and now - self.heard > SILENT_INTERVALS * interval:
             return SeatState.LOST

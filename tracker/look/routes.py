@@ -5,13 +5,15 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from aiohttp import web
 
-from tracker.look import metrics, page, snapshot
+from tracker.look import as_json, metrics
 from tracker.request import InfoHash
 from tracker.swarm.store import StoreDownError
 from tracker.tracker import Tracker
+from tracker.words import Words
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +26,8 @@ _NOT_KEPT = {"Cache-Control": "no-store"}
 def attach(app: web.Application, tracker: Tracker) -> None:
     """Add the routes `/`, `/health`, `/metrics` and `/api/v1/swarms`."""
 
-    async def html(request: web.Request) -> web.Response:
-        shown = page.render(await tracker.picture())
-        return web.Response(text=shown, content_type="text/html", headers=page.HEADERS)
-
     async def swarms(request: web.Request) -> web.Response:
-        return _json(snapshot.as_json(await tracker.picture()))
+        return _json(as_json.snapshot_as_json(await tracker.picture(), Words("en", Path())))
 
     async def swarm(request: web.Request) -> web.Response:
         text = request.match_info["info_hash"]
@@ -40,7 +38,7 @@ def attach(app: web.Application, tracker: Tracker) -> None:
         picture = await tracker.picture_of(info_hash)
         if picture is None:
             return _json({"error": f"torrent {info_hash.hex()} is not published here"}, status=404)
-        return _json(snapshot.swarm_as_json(picture))
+        return _json(as_json.swarm_as_json(picture, Words("en", Path())))
 
     async def health(request: web.Request) -> web.Response:
         return _json({"status": "ok", "torrents": len(tracker.allow_list.published)})
@@ -49,7 +47,6 @@ def attach(app: web.Application, tracker: Tracker) -> None:
         body = metrics.render(await metrics.take(tracker))
         return web.Response(body=body, headers=_NOT_KEPT | {"Content-Type": metrics.CONTENT_TYPE})
 
-    app.router.add_get("/", _masked(html))
     app.router.add_get("/health", _masked(health))
     app.router.add_get("/metrics", _masked(figures))
     app.router.add_get("/api/v1/swarms", _masked(swarms))
