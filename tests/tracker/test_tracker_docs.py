@@ -25,6 +25,7 @@ TYPES = {
     "boolean": (bool,),
     "array": (list,),
     "dictionary": (dict,),
+    "null": (type(None),),
 }
 
 
@@ -74,7 +75,10 @@ def example(heading: str) -> str:
 
 def check(heading: str, answers: Iterable[dict[Any, Any]]) -> None:
     """Every key of the answers, each of its type, stands below the heading and no other does."""
-    documented = {name: TYPES[kind] for name, (kind, *_) in rows(heading).items()}
+    documented = {
+        name: [one for kind in kinds.split(" or ") for one in TYPES[kind]]
+        for name, (kinds, *_) in rows(heading).items()
+    }
     found = set()
     for answer in answers:
         for key, value in answer.items():
