@@ -141,13 +141,16 @@ async def test_it_outlasts_the_process(file: Path) -> None:
         assert await kept.record("3") is None
 
 
-async def test_what_nobody_follows_any_more_ended_when_it_was_last_saved() -> None:
-    with closing(History()) as kept:
-        await kept.save(numbered(1, ended=None), NOW)
-        await kept.save(numbered(2, ended=None), NOW + 1)
-        await kept.end_those_saved_before(NOW + 1)
-        assert await kept.unfinished() == ((numbered(2, ended=None), NOW + 1),)
-        assert await kept.record("1") == numbered(1, ended=NOW)
+async def test_what_nobody_follows_any_more_ended_when_it_was_last_saved(kept: History) -> None:
+    filling = replace(SEAT, took=None, state=SeatState.FILLING)
+    first, second = (replace(numbered(number, ended=None), seats=(SEAT, filling)) for number in (1, 2))
+    await kept.save(first, NOW)
+    await kept.save(second, NOW + 1)
+    await kept.end_those_saved_before(NOW + 1)
+    ended = replace(first, deployment=replace(first.deployment, ended=NOW))
+    assert await kept.unfinished() == ((second, NOW + 1),)
+    assert await kept.record("1") == ended
+    assert (await kept.summaries())[1] == ended.summary != first.summary
 
 
 def test_what_a_deployment_says_of_its_seats() -> None:

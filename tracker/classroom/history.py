@@ -4,6 +4,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
@@ -47,7 +48,6 @@ _FORGET = (
     "DELETE FROM deployments WHERE number IN "
     "(SELECT number FROM deployments ORDER BY began DESC, id DESC LIMIT -1 OFFSET ?)"
 )
-_END = "UPDATE deployments SET ended = saved WHERE ended IS NULL AND saved < ?"
 _LARGEST_INTEGER = (1 << 63) - 1  # of SQLite
 
 _T = TypeVar("_T")
@@ -101,7 +101,7 @@ class History:
 
     async def end_those_saved_before(self, moment: float) -> None:
         """Nobody follows them any more: they ended when they were last saved."""
-        await self._ask(lambda database: database.execute(_END, (moment,)))
+        await self._ask(lambda database: _end(database, moment))
 
     async def _ask(self, question: Callable[[sqlite3.Connection], _T]) -> _T:
         return await asyncio.to_thread(self._in_transaction, question)
@@ -146,6 +146,13 @@ def _unfinished(database: sqlite3.Connection) -> tuple[tuple[DeploymentRecord, f
         "SELECT id, saved FROM deployments WHERE ended IS NULL ORDER BY began DESC, id DESC"
     ).fetchall()
     return tuple((_records(database, "id = ?", id)[0], saved) for id, saved in found)
+
+
+def _end(database: sqlite3.Connection, moment: float) -> None:
+    for record, saved in _unfinished(database):
+        if saved < moment:
+            # Written anew: who was under way is a straggler now.
+            _write(database, replace(record, deployment=replace(record.deployment, ended=saved)), saved)
 
 
 def _records(database: sqlite3.Connection, which: str, *facts: str) -> tuple[DeploymentRecord, ...]:
