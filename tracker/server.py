@@ -66,7 +66,7 @@ def attach(
 ) -> Tracker:
     """Make `app` the tracker of the `.torrent` files below `folder`.
 
-    Adds the routes `/announce`, `/scrape`, `/health`, `/metrics`, those of `/api/v1/` and the page's. When the
+    Adds the routes of announces, of the page and of `/api/v1/`, `/health` and `/metrics`. When the
     application has started (`AppRunner.setup` has returned) the folder has been read and every torrent in it
     is served; a folder that cannot be read raises OSError there. Swarms are kept in memory, and nothing of
     them over a restart, unless there is a `store`; so are deployments, unless there is a `history`. `clock`

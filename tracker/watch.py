@@ -144,7 +144,7 @@ class Watch:
         return followed
 
     def _epoch(self) -> float:
-        """The moment at which the tracker's clock was zero: the same each time, unless somebody set the time."""
+        """The moment at which the tracker's clock was zero; the same each time, unless the time was set."""
         epoch = self._wall() - self._clock()
         if abs(epoch - self._zero) > _CLOCK_WAS_SET:
             self._zero = epoch

@@ -81,7 +81,10 @@ NUMBERS = [-1, 1.0, "1", True, [], 1 << 63]
 @pytest.mark.parametrize(
     ("field", "wrong"),
     [
-        ("info_hash", [None, "", "ab" * 19, "ab" * 32, "zz" * 20, "ab" * 10 + " " * 20, "\uff11" * 40, 7, []]),
+        (
+            "info_hash",
+            [None, "", "ab" * 19, "ab" * 32, "zz" * 20, "ab" * 10 + " " * 20, "\uff11" * 40, 7, []],
+        ),
         ("port", [None, 65536, *NUMBERS]),
         ("name", [None, 1, ["pc1"]]),
         ("doing", [None, "dancing", 1, [], {}]),
