@@ -119,7 +119,9 @@ class Room:
             assert reply.status == 200
             return bencode2.bdecode(await reply.read())
 
-    async def report(self, info_hash: bytes, seat: int = 2, **fields: object) -> tuple[int, Any]:
+    async def report(
+        self, info_hash: bytes, seat: int = 2, headers: Headers = (), **fields: object
+    ) -> tuple[int, Any]:
         """Report from 127.0.0.SEAT; every field can be given anew."""
         told: dict[str, object] = {
             "info_hash": info_hash.hex(),
@@ -131,7 +133,9 @@ class Room:
             "upload_rate": 0,
             "peers": 0,
         } | fields
-        async with self._from(seat).post(f"{self.url}/api/v1/reports", json=told) as reply:
+        async with self._from(seat).post(
+            f"{self.url}/api/v1/reports", json=told, headers=CIMultiDict(headers)
+        ) as reply:
             return reply.status, await reply.json()
 
     def _from(self, seat: int) -> aiohttp.ClientSession:

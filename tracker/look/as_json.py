@@ -78,7 +78,7 @@ def _seat(seat: Seat, words: Words) -> dict[str, object]:
 def _trouble(trouble: Trouble, words: Words) -> dict[str, object]:
     return {
         "kind": trouble.kind.value,
-        "figure": trouble.figure,
+        "figure": float(trouble.figure),
         "words": trouble.words,
         "told": told(trouble, words),
     }
