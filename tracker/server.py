@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from aiohttp import web
 
@@ -34,6 +35,7 @@ STATE_FILE = ".tracker.sqlite"
 __all__ = [
     "PRIVATE",
     "STATE_FILE",
+    "History",
     "IPNetwork",
     "Networks",
     "Runner",
@@ -41,11 +43,14 @@ __all__ = [
     "Tracker",
     "attach",
     "bind",
+    "open_history",
     "open_store",
     "serving",
 ]
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T", State, History)
 
 
 def attach(
@@ -61,7 +66,7 @@ def attach(
 ) -> Tracker:
     """Make `app` the tracker of the `.torrent` files below `folder`.
 
-    Adds the routes `/announce`, `/scrape`, `/health`, `/metrics`, those below `/api/v1/`, and the page's. When the
+    Adds the routes of announces, of the page and of `/api/v1/`, `/health` and `/metrics`. When the
     application has started (`AppRunner.setup` has returned) the folder has been read and every torrent in it
     is served; a folder that cannot be read raises OSError there. Swarms are kept in memory, and nothing of
     them over a restart, unless there is a `store`; so are deployments, unless there is a `history`. `clock`
@@ -145,15 +150,23 @@ def open_store(
         except (StoreDownError, ValueError) as error:
             raise StoreError(str(error)) from error
     try:
-        kept = State(state) if state is not None else _default_state(folder / STATE_FILE)
+        kept = State(state) if state is not None else _or_in_memory(State, folder)
     except StateError as error:
         raise StoreError(str(error)) from error
     return MemoryStore(random.Random(), networks.room_of, kept)
 
 
-def _default_state(file: Path) -> State:
+def open_history(folder: Path, state: Path | None = None) -> History:
+    """The deployments of years, in the file of the state, by default in the folder. Raises StoreError."""
     try:
-        return State(file)
+        return History(state) if state is not None else _or_in_memory(History, folder)
+    except StateError as error:
+        raise StoreError(str(error)) from error
+
+
+def _or_in_memory(made: Callable[..., T], folder: Path) -> T:
+    try:
+        return made(folder / STATE_FILE)
     except StateError as error:
         log.warning("%s; it is kept until the tracker ends", error)
-        return State()
+        return made()

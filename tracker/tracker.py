@@ -109,9 +109,9 @@ class Tracker:
         self.counts[door, "refused"] += 1
         access.refused(door, what, who, why)
 
-    def report(self, report: Report, source: Source) -> int:
+    async def report(self, report: Report, source: Source) -> int:
         """Take in what a seat tells of itself; returns the seconds until the next. Raises ReportError."""
-        published = self.allow_list.find(report.info_hash)
+        published = await self.allow_list.find_or_rescan(report.info_hash)
         if published is None:
             raise ReportError(f"torrent {report.info_hash.hex()} is not published here")
         endpoint = source.address + report.port.to_bytes(2)

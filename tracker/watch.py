@@ -30,6 +30,7 @@ _REST = 30
 _BATCH = 50
 _SAVE_PAUSE = 10.0  # seconds between two saves of what runs
 RESUME_WITHIN = 300.0  # seconds; a tracker that was away for longer sees another deployment
+_CLOCK_WAS_SET = 1.0  # seconds
 # Reports that all seats together send in a second, and the seconds between two of one seat.
 _MOST_REPORTS_PER_SECOND = 50
 _SHORTEST_REPORT_PAUSE = 3
@@ -57,6 +58,7 @@ class Watch:
         self._unkept: dict[str, Deploying] = {}  # deployments whose end is not in the history
         self._saved = float("-inf")
         self._told = ""
+        self._zero = wall() - clock()
 
     def hear(self, published: Published, endpoint: bytes, report: Report) -> int:
         """Take in a report; returns the seconds until the next is wanted."""
@@ -73,7 +75,7 @@ class Watch:
             for gone in self._followed.keys() - {entry.swarm_id for entry in published}:
                 self._followed.pop(gone).end()
         swarms.sort(key=lambda swarm: (not swarm.filling, not swarm.seats, natural(swarm.name)))
-        return Snapshot(self._wall(), interval, tuple(swarms))
+        return Snapshot(self._clock() + self._epoch(), interval, tuple(swarms))
 
     async def next_picture(self) -> Snapshot:
         """The picture of the next look, for whoever wants each. Raises StoreDownError."""
@@ -137,20 +139,21 @@ class Watch:
     def _following(self, entry: Published) -> Following:
         followed = self._followed.get(entry.swarm_id)
         if followed is None:
-            followed = Following(
-                entry, self._networks.room_name, self._interrupted.pop(entry.name, None)
-            )
+            followed = Following(entry, self._networks.room_name, self._interrupted.pop(entry.name, None))
             self._followed[entry.swarm_id] = followed
         return followed
 
     def _epoch(self) -> float:
-        """The moment at which the tracker's clock was zero."""
-        return self._wall() - self._clock()
+        """The moment at which the tracker's clock was zero; the same each time, unless the time was set."""
+        epoch = self._wall() - self._clock()
+        if abs(epoch - self._zero) > _CLOCK_WAS_SET:
+            self._zero = epoch
+        return self._zero
 
     async def _recall(self) -> None:
         now = self._wall()
         try:
-            await self.history.close_silent(now - RESUME_WITHIN)
+            await self.history.end_those_saved_before(now - RESUME_WITHIN)
             for record, saved in await self.history.unfinished():
                 self._interrupted[record.deployment.image] = record, saved + RESUME_WITHIN
         except StateError as error:
@@ -167,7 +170,7 @@ class Watch:
                         del self._unkept[deploying.id]
             if due:
                 self._saved = now
-                await self.history.close_silent(self._wall() - RESUME_WITHIN)
+                await self.history.end_those_saved_before(self._wall() - RESUME_WITHIN)
             self._tell("")
         except StateError as error:
             self._tell(str(error))

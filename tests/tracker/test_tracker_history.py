@@ -29,6 +29,7 @@ from tracker.request import InfoHash
 from tracker.swarm.state import State, StateError
 
 NINE = 1_788_246_000.0  # a moment
+NOW = NINE + 1000
 
 SEAT = SeatRecord("pc1", "10.1.0.20", "aula1", NINE, 100.0, SeatState.DONE, 1.0, None)
 SLOW = replace(
@@ -117,27 +118,39 @@ async def test_what_was_saved_comes_back_the_same(saved: list[DeploymentRecord])
     )
     with closing(History()) as kept:
         for record in saved:
-            await kept.save(record)
+            await kept.save(record, 7.0)
         assert [await kept.record(record.deployment.id) for record in saved] == saved
         assert await kept.summaries() == tuple(record.summary for record in newest_first)
         assert await kept.unfinished() == tuple(
-            record for record in newest_first if record.deployment.ended is None
+            (record, 7.0) for record in newest_first if record.deployment.ended is None
         )
 
 
 async def test_it_outlasts_the_process(file: Path) -> None:
     with closing(History(file)) as kept:
-        await kept.save(numbered(1, ended=None))
-        await kept.save(replace(numbered(2), seats=(LOST,)))
-        await kept.save(numbered(2))
+        await kept.save(numbered(1, ended=None), NOW)
+        await kept.save(replace(numbered(2), seats=(LOST,)), NOW)
+        await kept.save(numbered(2), NOW)
     with closing(History(file)) as kept:
         assert ids(await kept.summaries()) == ["2", "1"]
-        assert ids(await kept.unfinished()) == ["1"]
-        await kept.save(replace(numbered(1), seats=(LOST,)))
+        assert await kept.unfinished() == ((numbered(1, ended=None), NOW),)
+        await kept.save(replace(numbered(1), seats=(LOST,)), NOW)
         assert await kept.record("1") == replace(numbered(1), seats=(LOST,))
         assert await kept.record("2") == numbered(2)
         assert await kept.unfinished() == ()
         assert await kept.record("3") is None
+
+
+async def test_what_nobody_follows_any_more_ended_when_it_was_last_saved(kept: History) -> None:
+    filling = replace(SEAT, took=None, state=SeatState.FILLING)
+    first, second = (replace(numbered(number, ended=None), seats=(SEAT, filling)) for number in (1, 2))
+    await kept.save(first, NOW)
+    await kept.save(second, NOW + 1)
+    await kept.end_those_saved_before(NOW + 1)
+    ended = replace(first, deployment=replace(first.deployment, ended=NOW))
+    assert await kept.unfinished() == ((second, NOW + 1),)
+    assert await kept.record("1") == ended
+    assert (await kept.summaries())[1] == ended.summary != first.summary
 
 
 def test_what_a_deployment_says_of_its_seats() -> None:
@@ -165,7 +178,7 @@ def test_a_seat_under_way_is_a_straggler_when_the_deployment_is_over() -> None:
 async def test_the_oldest_go(kept: History, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "MOST", 3)
     for number in (3, 1, 2, 5, 4):
-        await kept.save(numbered(number))
+        await kept.save(numbered(number), NOW)
     assert ids(await kept.summaries()) == ["5", "4", "3"]
     assert await kept.record("2") is None
 
@@ -175,7 +188,7 @@ async def test_absurd_figures_break_nothing(kept: History, absurd: float) -> Non
     seat = SeatRecord("", "", "", absurd, absurd, SeatState.DONE, absurd, Trouble(TroubleKind.SLOW, absurd))
     deployment = Deployment("1", "", 1 << 80, absurd, absurd, 1 << 80, -(1 << 80))
     told = DeploymentRecord(deployment, (seat, SEAT))
-    await kept.save(told)
+    await kept.save(told, NOW)
     record = await kept.record("1")
     assert record is not None and record.seats[1] == SEAT
     for summaries in await kept.summaries(), [told.summary]:
@@ -191,7 +204,7 @@ async def test_any_name_is_only_text(kept: History, name: str) -> None:
     failed = Trouble(TroubleKind.FAILED, 5, name)
     seat = SeatRecord(name, name, name, NINE, None, SeatState.FAILED, 0.5, failed)
     named = replace(RECORD, deployment=replace(RECORD.deployment, id=name, image=name), seats=(seat,))
-    await kept.save(named)
+    await kept.save(named, NOW)
     record = await kept.record(name)
     assert record == named or name == "\ud800"
     (summary,) = await kept.summaries()
@@ -207,8 +220,8 @@ async def test_two_trackers_and_the_counts_share_the_file(file: Path) -> None:
         counts.add(InfoHash(b"i" * 20))
         await asyncio.gather(
             counts.save(),
-            *(one.save(numbered(number)) for number in range(20)),
-            *(other.save(numbered(number)) for number in range(10, 30)),
+            *(one.save(numbered(number), NOW) for number in range(20)),
+            *(other.save(numbered(number), NOW) for number in range(10, 30)),
             *(one.record("15") for _ in range(10)),
         )
         assert len(await one.summaries()) == len(await other.summaries()) == 30
@@ -250,22 +263,22 @@ def test_a_folder_that_cannot_be_written() -> None:
 
 async def test_a_full_disk_costs_what_does_not_fit_and_nothing_else(file: Path) -> None:
     with closing(History(file)) as kept:
-        await kept.save(numbered(1))
+        await kept.save(numbered(1), NOW)
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size, limits[1]))
         try:
             with pytest.raises(StateError, match="disk"):
-                await kept.save(replace(numbered(1), seats=(LOST,) * 5000))
+                await kept.save(replace(numbered(1), seats=(LOST,) * 5000), NOW)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert await kept.record("1") == numbered(1)
-        await kept.save(numbered(2))
+        await kept.save(numbered(2), NOW)
         assert ids(await kept.summaries()) == ["2", "1"]
 
 
 async def test_rows_that_were_damaged_are_an_error_not_a_crash(file: Path) -> None:
     with closing(History(file)) as kept:
-        await kept.save(numbered(1))
+        await kept.save(numbered(1), NOW)
         for damage in (
             "UPDATE seats SET state = 'dancing'",
             "UPDATE deployments SET rooms = 'none', began = 'long ago'",
@@ -283,7 +296,7 @@ async def test_after_its_end_it_is_an_error(file: Path) -> None:
     kept.close()
     kept.close()
     with pytest.raises(StateError):
-        await kept.save(RECORD)
+        await kept.save(RECORD, NOW)
 
 
 def test_the_fields_of_the_files() -> None:

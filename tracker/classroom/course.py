@@ -29,6 +29,7 @@ class Course:
         "paces",
         "peer",
         "present",
+        "rate",
         "rates",
         "report",
         "reported",
@@ -59,6 +60,7 @@ class Course:
         self.done_at: float | None = None
         self.left_at_first = self.left or 0
         self.paces: deque[tuple[float, float]] = deque()
+        self.rate = 0.0  # bytes per second, over the last seconds in which it was heard of
         self.filled, self.rates = Curve(now), Curve(now)
         self.trouble = self.worst = None
 
@@ -111,6 +113,8 @@ class Course:
             return SeatState.DONE
         if doing is Doing.FAILED:
             return SeatState.FAILED
+        if self.state is SeatState.LEFT and not self.present and doing is None:
+            return SeatState.LEFT
         keeps_pace = self.report is not None or (peer is not None and peer.keeps_interval)
         if keeps_pace and now - self.heard > SILENT_INTERVALS * interval:
             return SeatState.LOST
@@ -144,14 +148,6 @@ class Course:
         return self.name or self.address
 
     @property
-    def rate(self) -> float:
-        """Bytes per second, over the last seconds in which it was heard of."""
-        if not self.paces:
-            return 0.0
-        newest = self.paces[-1][0]
-        return fmean(pace for at, pace in self.paces if at > newest - WINDOW)
-
-    @property
     def judged(self) -> bool:
         """Whether it has filled for long enough to be called slow."""
         return bool(self.paces) and self.paces[-1][0] - self.began >= WINDOW
@@ -183,6 +179,7 @@ class Course:
         self.paces.append((at, rate))
         while at - self.paces[0][0] > _REMEMBERED:
             self.paces.popleft()
+        self.rate = fmean([pace for then, pace in self.paces if then > at - WINDOW])
 
     def _reports(self, now: float) -> bool:
         return self.report is not None and now - self.reported < _FRESH

@@ -76,7 +76,7 @@ class Following:
                 continue
             self._tell(before, seat, now + epoch)
             yield
-        self._judge(now, epoch)
+        yield from self._judge(now, epoch)
         self._forget(now)
         if self.deploying is not None and self.deploying.ended is None:
             took = self.deploying.go_on(self._sent, now)
@@ -160,7 +160,7 @@ class Following:
         if kind is not None:
             self._events.append(Event(at, kind, seat.shown, seat.address, figure))
 
-    def _judge(self, now: float, epoch: float) -> None:
+    def _judge(self, now: float, epoch: float) -> Iterator[None]:
         rooms: dict[str, list[Course]] = {}
         for seat in self._courses.values():
             rooms.setdefault(seat.room, []).append(seat)
@@ -169,9 +169,11 @@ class Following:
             for seat in seats:
                 trouble = trouble_of(seat, usual, now)
                 if seat.call(trouble):
+                    at = now + epoch
                     self._events.append(
-                        Event(now + epoch, EventKind.TROUBLE, seat.shown, seat.address, trouble=trouble)
+                        Event(at, EventKind.TROUBLE, seat.shown, seat.address, trouble=trouble)
                     )
+                yield
 
     def _forget(self, now: float) -> None:
         for seat in list(self._courses.values()):

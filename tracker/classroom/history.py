@@ -4,6 +4,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
@@ -29,7 +30,7 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS deployments ("
     "number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, image TEXT NOT NULL, size INTEGER NOT NULL, "
     "began REAL NOT NULL, ended REAL, sent INTEGER NOT NULL, delivered INTEGER NOT NULL, "
-    "seats_count INTEGER NOT NULL, done INTEGER NOT NULL, median REAL, last REAL, "
+    "saved REAL NOT NULL, seats_count INTEGER NOT NULL, done INTEGER NOT NULL, median REAL, last REAL, "
     "stragglers TEXT NOT NULL, rooms TEXT NOT NULL)",
     "CREATE INDEX IF NOT EXISTS deployments_by_begin ON deployments (began, id)",
     "CREATE TABLE IF NOT EXISTS seats ("
@@ -41,7 +42,7 @@ _SCHEMA = (
 _DEPLOYMENT = "id, image, size, began, ended, sent, delivered"
 _SUMMARY = f"{_DEPLOYMENT}, seats_count, done, median, last, stragglers, rooms"
 _SEAT = "name, address, room, began, took, state, progress, trouble, figure, words"
-_INSERT_DEPLOYMENT = f"INSERT INTO deployments ({_SUMMARY}) VALUES ({', '.join('?' * 13)})"
+_INSERT_DEPLOYMENT = f"INSERT INTO deployments ({_SUMMARY}, saved) VALUES ({', '.join('?' * 14)})"
 _INSERT_SEAT = f"INSERT INTO seats (deployment, place, {_SEAT}) VALUES ({', '.join('?' * 12)})"
 _FORGET = (
     "DELETE FROM deployments WHERE number IN "
@@ -81,9 +82,9 @@ class History:
         with self._lock:
             self._database.close()
 
-    async def save(self, record: DeploymentRecord) -> None:
-        """Keep a deployment with its seats, in place of what was kept of it before."""
-        await self._ask(lambda database: _write(database, record))
+    async def save(self, record: DeploymentRecord, at: float) -> None:
+        """Keep a deployment with its seats at the moment `at`, in place of what was kept of it before."""
+        await self._ask(lambda database: _write(database, record, at))
 
     async def summaries(self) -> tuple[DeploymentSummary, ...]:
         """All of them, the newest first."""
@@ -94,9 +95,13 @@ class History:
         found = await self._ask(lambda database: _records(database, "id = ?", _text(id)))
         return found[0] if found else None
 
-    async def unfinished(self) -> tuple[DeploymentRecord, ...]:
-        """Those that still ran when they were saved, the newest first."""
-        return await self._ask(lambda database: _records(database, "ended IS NULL"))
+    async def unfinished(self) -> tuple[tuple[DeploymentRecord, float], ...]:
+        """Those that still ran when they were saved, and the moments of that, the newest first."""
+        return await self._ask(_unfinished)
+
+    async def end_those_saved_before(self, moment: float) -> None:
+        """Nobody follows them any more: they ended when they were last saved."""
+        await self._ask(lambda database: _end(database, moment))
 
     async def _ask(self, question: Callable[[sqlite3.Connection], _T]) -> _T:
         return await asyncio.to_thread(self._in_transaction, question)
@@ -128,12 +133,26 @@ class History:
         return StateError(f"{self._file or 'memory'} cannot keep the history of deployments: {error}")
 
 
-def _write(database: sqlite3.Connection, record: DeploymentRecord) -> None:
+def _write(database: sqlite3.Connection, record: DeploymentRecord, at: float) -> None:
     database.execute("DELETE FROM deployments WHERE id = ?", (_text(record.deployment.id),))
-    number = database.execute(_INSERT_DEPLOYMENT, _summary_row(record.summary)).lastrowid
+    number = database.execute(_INSERT_DEPLOYMENT, (*_summary_row(record.summary), at)).lastrowid
     rows = ((number, place, *_seat_row(seat)) for place, seat in enumerate(record.seats))
     database.executemany(_INSERT_SEAT, rows)
     database.execute(_FORGET, (MOST,))
+
+
+def _unfinished(database: sqlite3.Connection) -> tuple[tuple[DeploymentRecord, float], ...]:
+    found = database.execute(
+        "SELECT id, saved FROM deployments WHERE ended IS NULL ORDER BY began DESC, id DESC"
+    ).fetchall()
+    return tuple((_records(database, "id = ?", id)[0], saved) for id, saved in found)
+
+
+def _end(database: sqlite3.Connection, moment: float) -> None:
+    for record, saved in _unfinished(database):
+        if saved < moment:
+            # Written anew: who was under way is a straggler now.
+            _write(database, replace(record, deployment=replace(record.deployment, ended=saved)), saved)
 
 
 def _records(database: sqlite3.Connection, which: str, *facts: str) -> tuple[DeploymentRecord, ...]:

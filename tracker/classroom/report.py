@@ -89,7 +89,8 @@ def parse(body: bytes) -> Report:
         peers=_number(told, "peers"),
         neighbours=tuple(_neighbour(one) for one in _list(told, "neighbours", MOST_PEERS)),
         availability=tuple(
-            _checked(one, "availability", _LARGEST_NUMBER) for one in _list(told, "availability", MOST_BARS)
+            _checked(one, "each of availability", _LARGEST_NUMBER)
+            for one in _list(told, "availability", MOST_BARS)
         ),
         error_code=_number_or_none(told, "error_code"),
         error=_text(told, "error", LONGEST_ERROR),

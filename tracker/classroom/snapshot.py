@@ -247,7 +247,7 @@ class Snapshot:
         )
 
 
-@lru_cache(4096)
+@lru_cache(1 << 15)
 def natural(name: str) -> tuple[tuple[int, str], ...]:
     """A sort key that puts `aula2` before `aula10`."""
     return tuple(

@@ -87,7 +87,7 @@ def _query(request: web.Request) -> bytes:
 
 
 def source_of(tracker: Tracker, request: web.Request, claimed: bytes | None) -> Source:
-    """Who asks, through proxies that are trusted; `claimed` is the `ip` of an announce. Raises RefusalError."""
+    """Who asks, maybe through a trusted proxy; `claimed` is the `ip` of an announce. Raises RefusalError."""
     transport = request.transport
     if transport is None:
         raise RefusalError("the connection is gone", _RETRY_MINUTES)

@@ -22,7 +22,7 @@ def attach(app: web.Application, tracker: Tracker) -> None:
     async def handler(request: web.Request) -> web.Response:
         try:
             report = parse(await _body(request))
-            pause = tracker.report(report, source_of(tracker, request, None))
+            pause = await tracker.report(report, source_of(tracker, request, None))
         except ReportError as error:
             return _refusal(request, error, 400)
         except RefusalError as error:
