@@ -1,4 +1,4 @@
-"""A view as HTML: whole without JavaScript, with one style sheet and one script in it, nothing from outside."""
+"""A view as HTML: whole without JavaScript, its style sheet and script within it, nothing from outside."""
 
 import base64
 from functools import cache, lru_cache

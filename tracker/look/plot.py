@@ -3,6 +3,7 @@
 Coordinates are whole and relative, and a straight run is one line: a plot is sent anew as it grows.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -62,14 +63,12 @@ def spread(values: Iterable[float], top: float, bins: int) -> list[int]:
 
 
 def nice(top: float, base: int = 1024) -> float:
-    """The next round figure for the edge of an axis; in powers of `base`, 1, 2, 5, 10, 20, 50 ... of them."""
+    """A round figure for the edge of an axis: 1, 1.5, 2, 3 ... 800 of some power of `base`."""
     unit = 1.0
     while top >= unit * base:
         unit *= base
-    for step in (1, 2, 5, 10, 20, 50, 100, 200, 500):
-        if top <= step * unit:
-            return step * unit
-    return unit * base
+    steps = (step * ten for ten in (1, 10, 100) for step in (1, 1.5, 2, 3, 4, 5, 6, 8))
+    return next((step * unit for step in steps if top <= step * unit), unit * base)
 
 
 def _points(curve: Curve, span: Span, top: float, until_full: bool) -> list[tuple[int, int]]:
@@ -100,7 +99,7 @@ def _add(points: list[tuple[int, int]], x: int, y: int) -> None:
 
 def _path(points: Sequence[tuple[int, int]]) -> str:
     moves = [f"M{points[0][0]} {points[0][1]}l"]
-    for (from_x, from_y), (to_x, to_y) in zip(points, points[1:], strict=False):
+    for (from_x, from_y), (to_x, to_y) in itertools.pairwise(points):
         y = to_y - from_y
         moves.append(f"{to_x - from_x}{'' if y < 0 else ' '}{y} ")
     # A dot, where there is but one point.

@@ -26,12 +26,12 @@ def _lost(trouble: Trouble, words: Words) -> str:
 def _failed(trouble: Trouble, words: Words) -> str:
     if trouble.words:
         return words(
-            "It gave up with error {code}: {error}. Start it again there, and read its log if it fails again.",
+            "It gave up with error {code}: {error}. Start it again, and read its log if it fails again.",
             code=f"{trouble.figure:.0f}",
             error=trouble.words.rstrip(". "),
         )
     return words(
-        "It gave up with error {code}. Start it again there, and read its log if it fails again.",
+        "It gave up with error {code}. Start it again, and read its log if it fails again.",
         code=f"{trouble.figure:.0f}",
     )
 
@@ -52,7 +52,7 @@ def _slow_port(trouble: Trouble, words: Words) -> str:
 
 def _flat_rate(trouble: Trouble, words: Words) -> str:
     return words(
-        "Its rate never passes what a port of {rate} Mbit/s carries. Look at its cable and the switch's port.",
+        "Its rate never passes what a port of {rate} Mbit/s carries. Look at its cable and switch port.",
         rate=words.number(trouble.figure),
     )
 

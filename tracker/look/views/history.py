@@ -33,7 +33,7 @@ class Line(NamedTuple):
     took: str
     rooms: str
     done: str
-    whole: bool
+    state: str
     median: str
     last: str
     copies: str
@@ -96,7 +96,7 @@ def _line(summary: DeploymentSummary, words: Words) -> Line:
         took=words.span(one.ended - one.began) if one.ended is not None else words("runs"),
         rooms=", ".join(hint(room) for room in summary.rooms),
         done=words("{done} of {seats}", done=summary.done, seats=summary.seats),
-        whole=summary.done == summary.seats,
+        state="filling" if one.ended is None else "done" if summary.done == summary.seats else "lost",
         median=_span(summary.median, words),
         last=_span(summary.last, words),
         copies=words.number(one.copies, 2),

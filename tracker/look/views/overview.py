@@ -8,13 +8,14 @@ from tracker.look.view import Cell, View
 from tracker.look.views.shown import (
     Cells,
     copies_told,
+    goes_on,
     hint,
+    lost_mark,
     needs,
     outlook,
     percent_value,
     room_place,
     share_told,
-    span_left,
     swarm_place,
 )
 from tracker.words import Words
@@ -39,7 +40,6 @@ class Row(NamedTuple):
     id: str
     name: str
     href: str
-    count: int
 
 
 class Quiet(NamedTuple):
@@ -62,8 +62,7 @@ def overview(snapshot: Snapshot, words: Words) -> View:
     cards = tuple(_card(f"c{index}", swarm, words) for index, swarm in enumerate(busy))
     cells |= {card.id: _card_cell(swarm, snapshot.at, words) for card, swarm in zip(cards, busy, strict=True)}
     rooms = tuple(
-        Row(f"r{index}", room.name, room_place(room.name), len(room.seats))
-        for index, room in enumerate(snapshot.rooms)
+        Row(f"r{index}", room.name, room_place(room.name)) for index, room in enumerate(snapshot.rooms)
     )
     cells |= _room_cells(rooms, snapshot.rooms, snapshot.at, words)
     quiet = tuple(
@@ -113,11 +112,12 @@ def _card_cell(swarm: SwarmPicture, at: float, words: Words) -> Cell:
         "done": str(swarm.done),
         "filling": str(swarm.filling),
         "lost": str(swarm.lost),
+        "lost@data-state": lost_mark(swarm.lost),
         "r": words.rate(swarm.rate),
         "copies": copies_told(swarm, words),
         "share": share_told(swarm, words),
         "t": _goes_on(swarm, words),
-        "at": words("at {clock}", clock=words.clock(at + left)) if left is not None else "",
+        "at": words("ready at {clock}", clock=words.clock(at + left)) if left is not None else "",
         "p": words.percent(swarm.progress),
         "b@value": percent_value(swarm.progress),
         "line@d": plot.line(curve, span, 1.0),
@@ -132,16 +132,10 @@ def _state(swarm: SwarmPicture) -> str:
 
 
 def _goes_on(swarm: SwarmPicture, words: Words) -> str:
-    if swarm.time_left is not None:
-        return words("{span} left", span=span_left(swarm.time_left, words))
-    if swarm.filling:
-        return words("stands still")
-    if swarm.lost:
-        return words("not whole everywhere")
     deployment = swarm.deployment
-    if deployment is None or deployment.ended is None:
-        return words("ready")
-    return words("ready in {span}", span=words.span(deployment.took(deployment.ended)))
+    if swarm.done == len(swarm.seats) and deployment and deployment.ended is not None:
+        return words("ready in {span}", span=words.span(deployment.took(deployment.ended)))
+    return goes_on(swarm.seats, swarm.time_left, words)
 
 
 def _room_cells(rooms: tuple[Row, ...], pictures: tuple[RoomPicture, ...], at: float, words: Words) -> Cells:
@@ -150,15 +144,16 @@ def _room_cells(rooms: tuple[Row, ...], pictures: tuple[RoomPicture, ...], at: f
         seats = [seat for _, seat in room.seats]
         done = sum(seat.done for seat in seats)
         filling = sum(seat.state.is_under_way for seat in seats)
-        left = room.time_left
+        lost, left = len(seats) - done - filling, room.time_left
         cells[row.id] = {
-            "@data-state": "filling" if filling else "done" if done == len(seats) else "lost",
+            "@data-state": "filling" if filling else "lost" if lost else "done",
             "done": str(done),
             "filling": str(filling),
-            "lost": str(len(seats) - done - filling),
+            "lost": str(lost),
+            "lost@data-state": lost_mark(lost),
             "p": words.percent(room.progress),
             "b@value": percent_value(room.progress),
-            "t": words("{span} left", span=span_left(left, words)) if left is not None else "",
-            "at": words("at {clock}", clock=words.clock(at + left)) if left is not None else "",
+            "t": goes_on(seats, left, words),
+            "at": words("ready at {clock}", clock=words.clock(at + left)) if left is not None else "",
         }
     return cells

@@ -102,9 +102,7 @@ def _image_cells(
         seats = [seat for seat in swarm.seats if seat.room == name]
         progress = sum(seat.progress for seat in seats) / len(seats)
         cells[image.id] = {
-            "done": words(
-                "{done} of {seats} ready", done=sum(seat.done for seat in seats), seats=len(seats)
-            ),
+            "done": words("{done} of {seats} ready", done=sum(seat.done for seat in seats), seats=len(seats)),
             "p": words.percent(progress),
             "b@value": percent_value(progress),
         }

@@ -1,10 +1,10 @@
 """One PC: all its images, what its hardware does, and whom it talks to."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import NamedTuple
 
-from tracker.classroom.report import Neighbour, Report
-from tracker.classroom.snapshot import Seat, Snapshot, SwarmPicture
+from tracker.classroom.report import Report
+from tracker.classroom.snapshot import Seat, Snapshot, SwarmPicture, natural
 from tracker.look import plot
 from tracker.look.troubles import told
 from tracker.look.view import Cell, View
@@ -21,12 +21,19 @@ from tracker.look.views.shown import (
 )
 from tracker.words import Words
 
-
 _DASH = "–"
 
 
+class Peer(NamedTuple):
+    """Whom it talks to."""
+
+    id: str
+    name: str
+    href: str  # empty for who is no seat
+
+
 class Image(NamedTuple):
-    """An image of this PC, and the peers (cell ids) that it talks to for it."""
+    """An image of this PC."""
 
     id: str
     name: str
@@ -35,24 +42,23 @@ class Image(NamedTuple):
     size: str
     ours: bool  # sends reports
     troubled: bool
-    peers: tuple[str, ...]
+    peers: tuple[Peer, ...]
 
 
 def seat(snapshot: Snapshot, address: str, words: Words) -> View | None:
     """The PC at that address; None if it is in no swarm."""
-    pairs = [
-        (swarm, seat) for swarm in snapshot.swarms for seat in swarm.seats if seat.address == address
-    ]
+    pairs = [(swarm, seat) for swarm in snapshot.swarms for seat in swarm.seats if seat.address == address]
     if not pairs:
         return None
     names = _names(snapshot, words)
+    known = {seat.address for swarm in snapshot.swarms for seat in swarm.seats}
     cells: Cells = {"pc": _pc([seat for _, seat in pairs], words)}
     images = []
     for index, (swarm, one) in enumerate(pairs):
         id_ = f"i{index}"
-        peers = _peer_cells(id_, one.report.neighbours if one.report else (), names, words)
+        peers, peer_cells = _peers(id_, one, names, known, words)
         cells[id_] = _image_cell(swarm, one, snapshot.at, words)
-        cells |= peers
+        cells |= peer_cells
         images.append(
             Image(
                 id_,
@@ -62,7 +68,7 @@ def seat(snapshot: Snapshot, address: str, words: Words) -> View | None:
                 words.bytes(swarm.size),
                 one.report is not None,
                 one.trouble is not None,
-                tuple(peers),
+                peers,
             )
         )
     first = next((seat for _, seat in pairs if seat.name), pairs[0][1])
@@ -158,20 +164,16 @@ def _time(seat: Seat, words: Words) -> str:
     return ""
 
 
-def _peer_cells(
-    image: str,
-    neighbours: tuple[Neighbour, ...],
-    names: Mapping[tuple[str, int], str],
-    words: Words,
-) -> Cells:
-    """The busiest first; who stands in which line changes, how many lines there are does not."""
-    busiest = sorted(neighbours, key=lambda one: -(one.down + one.up))
-    return {
-        f"{image}p{index}": {
-            "who": names.get((one.address, one.port)) or one.address,
-            "who@href": seat_place(one.address),
-            "down": words.rate(one.down),
-            "up": words.rate(one.up),
-        }
-        for index, one in enumerate(busiest)
-    }
+def _peers(
+    image: str, seat: Seat, names: Mapping[tuple[str, int], str], known: Container[str], words: Words
+) -> tuple[tuple[Peer, ...], Cells]:
+    """Those that it talks to most, in an order that stays."""
+    peers, cells = [], Cells()
+    neighbours = seat.report.neighbours if seat.report else ()
+    called = [(names.get((one.address, one.port)) or one.address, one) for one in neighbours]
+    called.sort(key=lambda pair: (natural(pair[0]), natural(pair[1].address), pair[1].port))
+    for index, (name, one) in enumerate(called):
+        place = seat_place(one.address) if one.address in known else ""
+        peers.append(Peer(f"{image}p{index}", name, place))
+        cells[peers[-1].id] = {"down": words.rate(one.down), "up": words.rate(one.up)}
+    return tuple(peers), cells

@@ -1,5 +1,6 @@
 """What several pages show alike: places, states, tiles, who needs somebody, and how it goes on the whole."""
 
+import statistics
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
@@ -69,6 +70,20 @@ def span_left(seconds: float | None, words: Words) -> str:
     return words.span(seconds)
 
 
+def goes_on(seats: Sequence[Seat], left: float | None, words: Words) -> str:
+    """How long it takes yet, or how it stands."""
+    if left is not None:
+        return words("{span} left", span=span_left(left, words))
+    if any(seat.state.is_under_way for seat in seats):
+        return words("stands still")
+    return words("ready") if all(seat.done for seat in seats) else words("not whole everywhere")
+
+
+def lost_mark(count: int) -> str:
+    """How a count of lost seats is drawn: nobody shall be alarmed by a 0."""
+    return "lost" if count else "none"
+
+
 def percent_value(part: float) -> str:
     """For the `value` of a bar of 100."""
     return str(int(part * 100))
@@ -94,7 +109,7 @@ class Tile(NamedTuple):
 
 
 def tile(seat: Seat, words: Words) -> Cell:
-    """The cell of a tile: a state, percents (`p`), a bar (`b`), a note (`n`), a span (`t`), a warning (`w`)."""
+    """The cell of a tile: state, percents (`p`), bar (`b`), note (`n`), span (`t`) and warning (`w`)."""
     note = state_told(seat.state, words)
     span = ""
     if seat.state is SeatState.DONE and seat.took is not None:
@@ -103,7 +118,7 @@ def tile(seat: Seat, words: Words) -> Cell:
         if seat.state is SeatState.FILLING:
             note = words.rate(seat.download_rate)
         if seat.time_left is not None:
-            span = words("{span} left", span=span_left(seat.time_left, words))
+            span = span_left(seat.time_left, words)
     warning = ""
     if seat.trouble:
         warning = brief(seat.trouble, words)
@@ -140,7 +155,7 @@ class Needs(NamedTuple):
     more: tuple[Need, ...]
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         return len(self.first) + len(self.more)
 
 
@@ -201,6 +216,7 @@ def outlook(seats: Sequence[Seat], at: float, words: Words) -> Cell:
         "done": str(done),
         "filling": str(len(filling)),
         "lost": str(lost),
+        "lost@data-state": lost_mark(lost),
         "r": words.rate(sum(seat.download_rate for seat in filling)),
         "p": words.percent(progress),
         "b@value": percent_value(progress),
@@ -231,7 +247,8 @@ def _headline(done: int, filling: Sequence[Seat], lost: int, at: float, words: W
             clock=words.clock(at + max(spans)),
         )
         return standing, f"{still}, {others}"
-    return (
-        words("The last seat is ready in {span}", span=span_left(max(spans), words)),
-        words("at {clock}", clock=words.clock(at + max(spans))) + f" · {still}, {ready}",
-    )
+    below = words("at {clock}", clock=words.clock(at + max(spans)))
+    if len(spans) > 2:
+        half = span_left(statistics.median(spans), words)
+        below = words("{at}; half of those that fill, in {span}", at=below, span=half)
+    return words("The last seat is ready in {span}", span=span_left(max(spans), words)), below

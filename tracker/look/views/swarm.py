@@ -2,7 +2,15 @@
 
 from typing import NamedTuple
 
-from tracker.classroom.snapshot import Event, EventKind, Seat, Snapshot, SwarmPicture, natural
+from tracker.classroom.snapshot import (
+    Event,
+    EventKind,
+    Seat,
+    SeatState,
+    Snapshot,
+    SwarmPicture,
+    natural,
+)
 from tracker.look import plot
 from tracker.look.troubles import told
 from tracker.look.view import Cell, View
@@ -24,6 +32,7 @@ _MOST_EVENTS = 40
 _MOST_NAMED = 5  # curves of their own
 _EVERY = 10.0  # seconds from one drawing of all curves to the next
 _BINS = 16
+_LABEL = 15  # characters
 _LINE = 9  # height of a label, in percents of the plot
 
 
@@ -94,7 +103,7 @@ def _curves(picture: SwarmPicture, at: float, words: Words) -> tuple[tuple[Named
     standing_out = sorted(behind[:_MOST_NAMED], key=lambda seat: -seat.progress)
     others = [seat for seat in picture.seats if seat not in standing_out]
     named = tuple(
-        Named(f"k{index}", seat.shown, hint(seat.shown)) for index, seat in enumerate(standing_out)
+        Named(f"k{index}", _cut(seat.shown), hint(seat.shown)) for index, seat in enumerate(standing_out)
     )
     cells: Cells = {
         "all": {
@@ -105,8 +114,13 @@ def _curves(picture: SwarmPicture, at: float, words: Words) -> tuple[tuple[Named
     }
     places = _apart([plot.height(_at(seat, end), 1.0) for seat in standing_out])
     for one, seat, place in zip(named, standing_out, places, strict=True):
-        cells[one.id] = {"d@d": plot.line(seat.filled, span, 1.0), "name@y": f"{place}%"}
+        cells[one.id] = {"@d": plot.line(seat.filled, span, 1.0)}
+        cells[f"{one.id}l"] = {"@y": f"{place}%"}
     return named, cells
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LABEL else f"{name[: _LABEL - 1]}…"
 
 
 def _time(picture: SwarmPicture, at: float) -> tuple[float, float]:
@@ -157,7 +171,7 @@ def _gist(picture: SwarmPicture, behind: list[Seat], seconds: float, words: Word
 
 def _rates(picture: SwarmPicture, words: Words) -> Cell:
     """How many seats take in how much."""
-    rates = sorted(seat.download_rate for seat in picture.seats if seat.state.is_under_way)
+    rates = sorted(seat.download_rate for seat in picture.seats if seat.state is SeatState.FILLING)
     top = plot.nice(rates[-1]) if rates else 0.0
     counts = plot.spread(rates, top, _BINS)
     most = max(counts)
@@ -203,7 +217,9 @@ def _availability(picture: SwarmPicture, words: Words) -> Cell:
         "d@d": plot.bars(parts, most),
         "most": str(most),
         "gist": gist,
-        "plot@aria-label": words("Copies of the pieces, from the image's start to its end. {gist}", gist=gist),
+        "plot@aria-label": words(
+            "Copies of the pieces, from the image's start to its end. {gist}", gist=gist
+        ),
     }
 
 
@@ -211,7 +227,7 @@ def _events(events: tuple[Event, ...], words: Words) -> Cells:
     """The newest first."""
     return {
         f"e{index}": {
-            "@data-kind": event.kind.value,
+            "@data-state": event.kind.value,
             "at": words.clock(event.at),
             "n": _event_told(event, words),
         }
