@@ -1,4 +1,4 @@
-"""How whatever can be looked at is answered: never kept, packed where that pays, and a fault of ours masked."""
+"""How what can be looked at is answered: never kept, packed where that pays, and a fault of ours masked."""
 
 import functools
 import json

@@ -1,8 +1,8 @@
 """Live events: who watches a page is told what changes on it, once a second at most.
 
 Of each picture that is taken, one view is made for each page and language that is watched, however many
-watch; none where nobody does. A viewer keeps the view that it was last told of, and is told what has changed since:
-who takes long misses the moments between, and nothing waits in a queue for it.
+watch; none where nobody does. A viewer keeps the view that it was last told of, and is told what has
+changed since: who takes long misses the moments between, and nothing waits in a queue for it.
 """
 
 import asyncio
