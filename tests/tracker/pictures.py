@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from hashlib import sha1
 
 from tracker.classroom.curve import Curve
 from tracker.classroom.record import DeploymentRecord, DeploymentSummary, SeatRecord
@@ -158,7 +159,7 @@ def swarm(name: str = "aula1/windows.img", seats: tuple[Seat, ...] = (), **facts
     progress = sum(one.progress for one in seats) / len(seats) if seats else 0.0
     made = SwarmPicture(
         name=name,
-        info_hash=HASH,
+        info_hash=InfoHash(sha1(name.encode()).digest()),
         size=size,
         piece_length=4 * MIB,
         downloaded=sum(one.done for one in seats),
@@ -181,7 +182,7 @@ def empty() -> Snapshot:
 
 
 def room_of_24() -> Snapshot:
-    """Mid-fill: a slow port, a lost seat, a full cache, an unreachable one, foreign clients; two rooms more."""
+    """Mid-fill: a slow port, a lost seat, a full cache, a firewall, foreign clients, two more rooms."""
     seats = [
         seat(n, progress=0.52 + 0.017 * (n % 9), download_rate=(92 + 1.3 * (n * 7 % 11)) * MIB)
         for n in range(1, 25)

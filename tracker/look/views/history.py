@@ -55,6 +55,7 @@ class SeatLine(NamedTuple):
     progress: str
     came: str
     took: str
+    kind: str  # of its trouble
     trouble: str
 
 
@@ -118,6 +119,7 @@ def _seat(seat: SeatRecord, of: Deployment, words: Words) -> SeatLine:
         progress=words.percent(seat.progress),
         came=words.clock(max(seat.began, of.began)),
         took=_span(seat.took, words),
+        kind=seat.trouble.kind.value if seat.trouble else "",
         trouble=told(seat.trouble, words) if seat.trouble else "",
     )
 

@@ -58,6 +58,8 @@ def seat(snapshot: Snapshot, address: str, words: Words) -> View | None:
         id_ = f"i{index}"
         peers, peer_cells = _peers(id_, one, names, known, words)
         cells[id_] = _image_cell(swarm, one, snapshot.at, words)
+        if one.trouble:
+            cells[id_] = {**cells[id_], "w": told(one.trouble, words)}
         cells |= peer_cells
         images.append(
             Image(
@@ -100,24 +102,28 @@ def _names(snapshot: Snapshot, words: Words) -> Mapping[tuple[str, int], str]:
 
 def _pc(seats: list[Seat], words: Words) -> Cell:
     """What its latest word says of the PC itself; a dash where no client of ours says it."""
-    reports = [seat.report for seat in seats if seat.report]
-    report = reports[0] if reports else None
-    size = report.cache_size if report else None
-    free = report.cache_free if report else None
-    used = max(0, size - free) / size if size and free is not None else 0.0
+    report = next((seat.report for seat in seats if seat.report), None)
     link, disk = (report.link, report.disk_rate) if report else (None, None)
     waits = report.disk_waits if report else None
-    return {
+    cell = {
         "seen": words("{span} ago", span=span_left(min(seat.seen_ago for seat in seats), words)),
         "link": _DASH if link is None else words("{rate} Mbit/s", rate=words.number(link)),
         "disk": _DASH if disk is None else words.rate(disk),
         "waits": _DASH if waits is None else words.percent(waits),
         "in": _reachable(report, words),
+        "down": words.rate(sum(seat.download_rate for seat in seats)),
+        "up": words.rate(sum(seat.upload_rate for seat in seats)),
+    }
+    return cell | _cache(report, words) if report else cell
+
+
+def _cache(report: Report, words: Words) -> dict[str, str]:
+    size, free = report.cache_size, report.cache_free
+    used = max(0, size - free) / size if size and free is not None else 0.0
+    return {
         "free": _DASH if free is None else words.bytes(free),
         "size": _DASH if size is None else words.bytes(size),
         "b@value": percent_value(used),
-        "down": words.rate(sum(seat.download_rate for seat in seats)),
-        "up": words.rate(sum(seat.upload_rate for seat in seats)),
     }
 
 
@@ -141,7 +147,6 @@ def _image_cell(swarm: SwarmPicture, seat: Seat, at: float, words: Words) -> Cel
         "gave": words.bytes(seat.uploaded),
         "t": _time(seat, words),
         "peers": str(seat.report.peers) if seat.report else _DASH,
-        "w": told(seat.trouble, words) if seat.trouble else "",
         "line@d": plot.line(seat.rates, span, top),
         "area@d": plot.area(seat.rates, span, top),
         "top": words.rate(top),

@@ -58,14 +58,16 @@ def swarm(snapshot: Snapshot, name: str, words: Words) -> View | None:
     if picture is None:
         return None
     found, cells = needs([(picture, seat) for seat in picture.seats], words)
-    cells["top"] = outlook(picture.seats, snapshot.at, words)
     cells["go"] = {"copies": copies_told(picture, words), "share": share_told(picture, words)}
     sections, tiles = _sections(picture, words)
     named, curves = _curves(picture, snapshot.at, words)
     events = _events(picture.events, words)
-    cells |= tiles | curves | events
-    cells["rates"] = _rates(picture, words)
-    cells["parts"] = _availability(picture, words)
+    cells |= tiles | events
+    if picture.seats:
+        cells["top"] = outlook(picture.seats, snapshot.at, words)
+        cells["rates"] = _rates(picture, words)
+        cells["parts"] = _availability(picture, words)
+        cells |= curves
     facts = {
         "name": picture.name,
         "info_hash": picture.info_hash.hex(),
@@ -200,18 +202,16 @@ def _fullest(picture: SwarmPicture) -> tuple[int, ...]:
 
 def _availability(picture: SwarmPicture, words: Words) -> Cell:
     parts = _fullest(picture)
-    most = max(parts, default=0)
-    rarest = min(parts, default=0)
     if not parts:
-        gist = words("No seat has told of it.")
-    elif rarest:
-        gist = words.plural(
-            "The rarest piece is there {count} time, the most common {most} times.",
-            "The rarest piece is there {count} times, the most common {most} times.",
-            rarest,
-            most=most,
-        )
-    else:
+        return {"gist": words("No seat has told of it.")}
+    most, rarest = max(parts), min(parts)
+    gist = words.plural(
+        "The rarest piece is there {count} time, the most common {most} times.",
+        "The rarest piece is there {count} times, the most common {most} times.",
+        rarest,
+        most=most,
+    )
+    if not rarest:
         gist = words("A piece is nowhere: without the repository the seats cannot be whole.")
     return {
         "d@d": plot.bars(parts, most),
