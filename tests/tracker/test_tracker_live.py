@@ -79,10 +79,14 @@ class Stage:
     session: aiohttp.ClientSession = field(init=False)
 
     async def picture(self) -> Snapshot:
+        return Snapshot(at=0.0, interval=5, swarms=())
+
+    async def next_picture(self) -> Snapshot:
+        await asyncio.sleep(PACE)
         self.pictures += 1
         if self.fault is not None:
             raise self.fault
-        return Snapshot(at=0.0, interval=5, swarms=())
+        return await self.picture()
 
     def make(self, snapshot: Snapshot) -> View | None:
         self.views += 1
@@ -119,7 +123,7 @@ async def opened() -> AsyncIterator[Open]:
 
     async def open_stage(shown: View | None, connections: Connections | None = None, **bounds: Any) -> Stage:
         stage = Stage(shown)
-        stage.live = Live(stage.picture, **({"pace": PACE} | bounds))
+        stage.live = Live(stage.picture, stage.next_picture, **bounds)
         app = web.Application()
         app.router.add_get("/", stage.answer)
         app.on_shutdown.append(stage.live.close)
@@ -169,7 +173,7 @@ async def test_after_a_new_shape_what_changes_is_told_against_it(opened: Open) -
 
 
 async def test_a_view_is_made_once_a_moment_however_many_watch(opened: Open, until: Until) -> None:
-    stage = await opened(view({"pc1": {"text": "1 %"}}), pace=0.05)
+    stage = await opened(view({"pc1": {"text": "1 %"}}))
     async with stage.viewer() as first, stage.viewer() as second, stage.viewer() as third:
         for viewer in (first, second, third):
             await viewer.next()

@@ -1,8 +1,8 @@
 """Live events: who watches a page is told what changes on it, once a second at most.
 
-One picture and, for each page and language that is watched, one view are made a second, however many watch;
-none where nobody does. A viewer keeps the view that it was last told of, and is told what has changed since:
-who takes long misses the moments between, and nothing waits in a queue for it.
+Of each picture that is taken, one view is made for each page and language that is watched, however many
+watch; none where nobody does. A viewer keeps the view that it was last told of, and is told what has
+changed since: who takes long misses the moments between, and nothing waits in a queue for it.
 """
 
 import asyncio
@@ -23,7 +23,6 @@ from tracker.swarm.store import StoreDownError
 
 log = logging.getLogger(__name__)
 
-PACE = 1.0  # seconds from one moment to the next
 MOST_VIEWERS = 200
 # Seconds. Proxies close what is silent for a minute.
 _KEEP_ALIVE = 15.0
@@ -80,13 +79,16 @@ class _Channel:
 
 
 class Live:
-    """All viewers. `picture` takes one of this moment, once each `pace` seconds while anybody watches."""
+    """All viewers. `picture` is of this moment; `next_picture` comes when it is time to tell of another."""
 
     def __init__(
-        self, picture: Callable[[], Awaitable[Snapshot]], *, pace: float = PACE, most: int = MOST_VIEWERS
+        self,
+        picture: Callable[[], Awaitable[Snapshot]],
+        next_picture: Callable[[], Awaitable[Snapshot]],
+        *,
+        most: int = MOST_VIEWERS,
     ) -> None:
-        self._picture = picture
-        self._pace = pace
+        self._picture, self._next_picture = picture, next_picture
         self._most = most
         self._channels: dict[object, _Channel] = {}
         self._latest: Snapshot | None = None
@@ -151,8 +153,7 @@ class Live:
     async def _tick(self) -> None:
         try:
             while True:
-                await asyncio.sleep(self._pace)
-                self._latest = await self._picture()
+                self._latest = await self._next_picture()
                 for channel in self._channels.values():
                     channel.move(self._latest)
         except StoreDownError:

@@ -4,7 +4,7 @@
 
 const PUT = /^(aria-[a-z]+|d|data-state|datetime|height|title|value|width|x|y)$/;
 const PAUSE = 1000; // ms between two fetches of the page
-const RETRY = 4000; // ms until an answer that was no stream is asked for again
+const RETRY = 4000; // ms until events are asked for again when there were none
 
 let source = null; // of events, while the page can be seen
 let shape = null; // of the page that the events speak of
@@ -39,37 +39,48 @@ function learn(told) {
   put(told.cells);
 }
 
-// Fetches the page until it is the one that the events speak of.
+// Fetches the page, and again until it is the one that the events speak of.
 async function renew() {
   if (fetching) return;
   fetching = true;
-  while (source && main().dataset.shape !== shape) {
+  do {
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
       replace(new DOMParser().parseFromString(await answer.text(), "text/html"));
     } catch {
-      // The server is gone; the events will tell when it is back.
+      show("lost");
     }
     await new Promise((resume) => setTimeout(resume, PAUSE));
-  }
+  } while (source && main().dataset.shape !== shape);
   fetching = false;
+}
+
+// What stands in the fresh content where the element stood: links are known by where they lead.
+function twin(element, content) {
+  if (element.id) return content.querySelector(`#${CSS.escape(element.id)}`);
+  const href = element.getAttribute("href");
+  if (href === null) return content.querySelector(`#${CSS.escape(element.parentElement.id)} > ${element.localName}`);
+  const section = (link) => link.closest("[aria-labelledby]")?.getAttribute("aria-labelledby");
+  const links = [...content.querySelectorAll("a")].filter((link) => link.getAttribute("href") === href);
+  return links.find((link) => section(link) === section(element)) ?? links[0];
 }
 
 // Takes the fresh page's content; what the reader has opened, focused and scrolled to stays.
 function replace(fresh) {
   const before = main();
   const after = fresh.getElementById("main");
-  if (!after) return; // a fault, or a proxy's own page
-  const focused = before.contains(document.activeElement) ? document.activeElement.id : null;
+  if (!after) throw new Error("a fault, or a proxy's own page");
+  const focused = before.contains(document.activeElement) ? document.activeElement : null;
   const { scrollX, scrollY } = window;
-  for (const details of before.querySelectorAll("details[id]")) {
-    const same = after.querySelector(`#${CSS.escape(details.id)}`);
+  for (const details of before.querySelectorAll("details")) {
+    const same = twin(details, after);
     if (same) same.open = details.open;
   }
   before.replaceWith(document.adoptNode(after));
   document.title = fresh.title;
-  if (focused !== null) (document.getElementById(focused) ?? after).focus({ preventScroll: true });
+  if (focused) (twin(focused, after) ?? after).focus({ preventScroll: true });
   window.scrollTo({ left: scrollX, top: scrollY, behavior: "instant" });
+  show("live");
   if (after.dataset.shape === shape) put(known);
 }
 
@@ -97,9 +108,13 @@ function watch() {
     learn({ cells: {} });
   });
   source.onerror = () => {
-    show("lost");
-    if (source.readyState !== EventSource.CLOSED) return; // it comes back by itself
+    if (source.readyState !== EventSource.CLOSED) {
+      show("lost"); // it comes back by itself
+      return;
+    }
+    // There was an answer, but no events: the page tells why, as of a room whose last seat has gone.
     leave();
+    renew();
     retrying = setTimeout(watch, RETRY);
   };
 }
