@@ -311,7 +311,7 @@ def test_the_page_is_in_the_readers_language() -> None:
     html = page.render(views.overview(pictures.room_of_24(), ES), ES)
     assert '<html lang="es">' in html
     shown = Page(html)
-    assert shown.by_id["top"].field("h").text == "El último equipo estará listo en 52 min"
+    assert shown.by_id["top"].field("h").text == "El último equipo, listo en 52 min"
     assert "6,2 GiB" in shown.main.words
     links = {
         one.attributes["hreflang"]: one.attributes for one in shown.root.all() if "hreflang" in one.attributes
