@@ -16,8 +16,9 @@ from ogtorrent.cache.order import Order
 from ogtorrent.cache.plan import Check, Fetch, NoSpace, UpToDate, plan
 from ogtorrent.errors import CacheFull, CannotJoin, CorruptImage, NotWritable, OgtorrentError, UpdateFailed
 from ogtorrent.layout import Sidecar
-from ogtorrent.swarm.session import DiskTrouble, Progress, Session, Start, Torrent, places
+from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.sidecars import write_sidecars
+from ogtorrent.swarm.torrent import DiskTrouble, Progress, Start, Torrent, places
 
 # Seconds between looks at the room, and progress events: short while the peers come, then long.
 FIRST_LOOK, TICK = 0.1, 1.0

@@ -20,7 +20,8 @@ from ogtorrent.cache.options import Mode
 from ogtorrent.cache.order import Order
 from ogtorrent.errors import ImageLocked, OgtorrentError
 from ogtorrent.swarm import policy
-from ogtorrent.swarm.session import Session, Start, Torrent
+from ogtorrent.swarm.session import Session
+from ogtorrent.swarm.torrent import Start, Torrent
 
 log = logging.getLogger(__name__)
 
