@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import libtorrent as lt
@@ -27,6 +28,15 @@ _ALERTS = (
 )
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a session has done since it began."""
+
+    taken: int  # bytes of images that came
+    writing: float  # seconds in which it wrote them
+    reached: bool  # whether anybody has ever connected to it
+
+
 class Session:
     """A set of torrents behind one listening port. Make and use it in a running event loop."""
 
@@ -36,7 +46,7 @@ class Session:
         self._goodbyes: set[lt.torrent_handle] = set()
         self._silent = asyncio.Event()
         self._threads: int = settings["aio_threads"]
-        self._counted: asyncio.Future[int] = self._loop.create_future()
+        self._counted: asyncio.Future[Mapping[str, int]] | None = None
         self._listening: asyncio.Future[int] = self._loop.create_future()
         self._interfaces = settings["listen_interfaces"]
         self._wake, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -77,7 +87,7 @@ class Session:
         """As a server: promise a long queue as long as one peer alone takes. Ends only by cancellation."""
         before, promised = 0, QUEUE
         while True:
-            takers = await self._takers()
+            takers = (await self._counters())["peer.num_peers_up_interested"]
             wanted = policy.queue(takers, before)
             if wanted != promised:
                 self._lt.apply_settings({"max_allowed_in_request_queue": wanted})
@@ -91,10 +101,21 @@ class Session:
             self._threads = threads
             self._lt.apply_settings({"aio_threads": threads, "hashing_threads": threads})
 
-    async def _takers(self) -> int:
-        self._counted = self._loop.create_future()
-        self._lt.post_session_stats()
-        return await self._counted
+    async def work(self) -> Work:
+        counters = await self._counters()
+        # Not libtorrent's count of blocks that it wrote: that has those of a whole piece, also where a
+        # part of it was written. What came is written at once, but for a mebibyte.
+        return Work(
+            counters["net.recv_payload_bytes"],
+            counters["disk.disk_write_time"] / 1e6,
+            bool(counters["net.has_incoming_connections"]),
+        )
+
+    async def _counters(self) -> Mapping[str, int]:
+        if self._counted is None:
+            self._counted = self._loop.create_future()
+            self._lt.post_session_stats()
+        return await asyncio.shield(self._counted)  # which others may await, too
 
     def _reconnect(self, handle: lt.torrent_handle, endpoint: tuple[str, int]) -> None:
         # libtorrent closes no single connection but that of an address that is blocked.
@@ -137,8 +158,9 @@ class Session:
             if isinstance(alert, lt.listen_succeeded_alert | lt.listen_failed_alert):
                 self._hear_listen(alert)
             elif isinstance(alert, lt.session_stats_alert):
-                if not self._counted.done():  # whoever waited may have been cancelled
-                    self._counted.set_result(alert.values["peer.num_peers_up_interested"])
+                if self._counted is not None:
+                    self._counted.set_result(alert.values)
+                    self._counted = None
             elif isinstance(alert, lt.torrent_alert):
                 torrent = self._torrents.get(alert.handle)
                 if torrent is not None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+FRESH = 1.5  # seconds for which a look at the peers is good enough to be told
+
 
 class Start(Enum):
     """What is known of the files when a torrent is added."""
@@ -46,6 +48,34 @@ class Progress:
     size: int
     peers: int
     given: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A peer that is connected: bytes of images a second, down to us and up to it."""
+
+    address: str
+    port: int
+    down: int
+    up: int
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A torrent and its peers: bytes, and bytes of images a second."""
+
+    done: int  # what was verified
+    download_rate: int
+    upload_rate: int
+    neighbours: Sequence[Neighbour]
+    availability: Sequence[int]  # how many of them have each piece; empty for a seed
+
+
+@dataclass(frozen=True)
+class _Look:
+    at: float  # monotonic seconds
+    status: lt.torrent_status
+    peers: Sequence[lt.peer_info]
 
 
 class DiskTrouble(OgtorrentError):
@@ -75,6 +105,7 @@ class Torrent:
         self.rate = 0  # bytes a second, when it was last looked at
         self._alone_since: float | None = None
         self._content_until = 0.0  # with its queue, whatever its length
+        self._last: _Look | None = None
         self._checked = asyncio.Event()
         self._whole = asyncio.Event()
         self._flushed = asyncio.Event()
@@ -134,12 +165,12 @@ class Torrent:
 
     def follow(self) -> Progress:
         """Look at the peers and tell how far it is; keep to this seat's stripe as the room changes."""
-        status = self._handle.status()
+        look = self._look()
+        status, peers = look.status, look.peers
         checking = status.state in (
             lt.torrent_status.checking_files,
             lt.torrent_status.checking_resume_data,
         )
-        peers = [peer for peer in self._handle.get_peer_info() if not peer.flags & lt.peer_info.connecting]
         self._ledger.observe({peer.ip: peer.total_download for peer in peers})
         self._keep_to_stripe(peers)
         self._keep_queue(peers, time.monotonic())
@@ -152,6 +183,26 @@ class Torrent:
             peers=len(peers),
             given=self._ledger.given(),
         )
+
+    def sight(self) -> Sight:
+        """What `follow` saw, if that was just now; it costs the session's thread less than another look."""
+        last = self._last
+        look = last if last is not None and time.monotonic() - last.at < FRESH else self._look()
+        return Sight(
+            done=look.status.total_wanted_done,
+            download_rate=look.status.download_payload_rate,
+            upload_rate=look.status.upload_payload_rate,
+            neighbours=[
+                Neighbour(peer.ip[0], peer.ip[1], peer.payload_down_speed, peer.payload_up_speed)
+                for peer in look.peers
+            ],
+            availability=self._handle.piece_availability(),
+        )
+
+    def _look(self) -> _Look:
+        peers = [peer for peer in self._handle.get_peer_info() if not peer.flags & lt.peer_info.connecting]
+        self._last = _Look(time.monotonic(), self._handle.status(), peers)
+        return self._last
 
     def _keep_to_stripe(self, peers: Sequence[lt.peer_info]) -> None:
         if not peers:
