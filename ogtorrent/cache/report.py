@@ -25,27 +25,39 @@ class Machine:
 
     port: int  # that others can connect to; 0 for none
     link: int | None  # Mbit/s
-    disk_rate: int | None  # bytes a second, while it writes
-    disk_waits: float | None  # the part of the time, 0 to 1, in which it wrote
-    reachable: bool | None
     cache_size: int | None
     cache_free: int | None
 
 
+@dataclass(frozen=True)
+class Moment:
+    """What a session and a torrent, if there is one, had done when they were looked at."""
+
+    at: float  # monotonic seconds
+    work: Work
+    sight: Sight | None
+
+
 def report(
-    order: Order, last: events.Event, done: int, sight: Sight | None, machine: Machine
+    order: Order, last: events.Event, done: int, machine: Machine, now: Moment, before: Moment | None
 ) -> dict[str, Any]:
-    """`last`: what was told last of the fill; `done`: verified bytes, of which `sight` may know no more."""
+    """`last`: what was told last of the fill; `done`: verified bytes; rates are those since `before`."""
     failed = last if isinstance(last, events.Failed) else None
+    sight = now.sight
+    disk_rate, disk_waits = _disk(now, before) if before else (None, None)
+    download_rate, upload_rate = _rates(now, before) if before else (0, 0)
     return {
         "info_hash": order.metainfo.info_hash.hex(),
         "name": order.name,
         "doing": _doing(last),
         "done": done,
-        "download_rate": sight.download_rate if sight else 0,
-        "upload_rate": sight.upload_rate if sight else 0,
+        "download_rate": download_rate,
+        "upload_rate": upload_rate,
+        "disk_rate": disk_rate,
+        "disk_waits": disk_waits,
+        "reachable": now.work.reached,
         "peers": len(sight.neighbours) if sight else 0,
-        "neighbours": _neighbours(sight) if sight else [],
+        "neighbours": _neighbours(now, before)[:NEIGHBOURS] if before else [],
         "availability": _rarest(sight.availability) if sight else [],
         "error_code": failed.exit_code if failed else None,
         "error": failed.message if failed else "",
@@ -53,15 +65,28 @@ def report(
     }
 
 
-def disk(before: Work, now: Work, seconds: float) -> tuple[int | None, float]:
-    """`disk_rate` and `disk_waits`, by what a session did in these seconds.
+def _disk(now: Moment, before: Moment) -> tuple[int | None, float]:
+    """Bytes a second while it wrote, and the part of the time, 0 to 1, in which it did.
 
     A seat writes in one thread at most, which is the network's own where that is not fast. It writes to the
     kernel, which holds it up as soon as too much waits for the disk; then this is the disk's own rate.
     """
-    writing = now.writing - before.writing
-    taken = now.taken - before.taken
-    return int(taken / writing) if writing > 0 and taken else None, min(1.0, writing / seconds)
+    writing = now.work.writing - before.work.writing
+    taken = now.work.taken - before.work.taken
+    return int(taken / writing) if writing > 0 and taken else None, min(1.0, writing / (now.at - before.at))
+
+
+def _rates(now: Moment, before: Moment) -> tuple[int, int]:
+    """Libtorrent's own rates lag five seconds behind; a port's limit would not show in time."""
+    if now.sight is None:
+        return 0, 0
+    was = (before.sight.taken, before.sight.given) if before.sight else (0, 0)
+    return _gained(now.sight.taken, was[0], now, before), _gained(now.sight.given, was[1], now, before)
+
+
+def _gained(total: int, was: int, now: Moment, before: Moment) -> int:
+    """Bytes a second; a total that is less than before began anew."""
+    return int((total - was if total >= was else total) / (now.at - before.at))
 
 
 def _doing(last: events.Event) -> str:
@@ -76,9 +101,16 @@ def _doing(last: events.Event) -> str:
             return "failed"
 
 
-def _neighbours(sight: Sight) -> list[dict[str, Any]]:
-    busiest = sorted(sight.neighbours, key=lambda peer: peer.down + peer.up, reverse=True)
-    return [asdict(peer) for peer in busiest[:NEIGHBOURS]]
+def _neighbours(now: Moment, before: Moment) -> list[dict[str, Any]]:
+    """The busiest first."""
+    met = before.sight.neighbours if before.sight else ()
+    totals = {(peer.address, peer.port): (peer.taken, peer.given) for peer in met}
+    found = []
+    for peer in now.sight.neighbours if now.sight else ():
+        taken, given = totals.get((peer.address, peer.port), (0, 0))
+        down, up = _gained(peer.taken, taken, now, before), _gained(peer.given, given, now, before)
+        found.append({"address": peer.address, "port": peer.port, "down": down, "up": up})
+    return sorted(found, key=lambda peer: peer["down"] + peer["up"], reverse=True)
 
 
 def _rarest(availability: Sequence[int]) -> list[int]:

@@ -15,9 +15,9 @@ from ogtorrent.cache import events, link
 from ogtorrent.cache.catalogue import Server
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.partition import room
-from ogtorrent.cache.report import Machine, disk, report
+from ogtorrent.cache.report import Machine, Moment, report
 from ogtorrent.errors import CannotJoin
-from ogtorrent.swarm.session import Session, Work
+from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.torrent import Torrent
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Reporter:
         )
         self._news = asyncio.Event()
         self._done = 0  # verified bytes, when it was last known
-        self._work: tuple[float, Work] | None = None  # and when it was that
+        self._before: Moment | None = None  # when it last reported
 
     def hear(self, event: events.Event) -> None:
         self._last = event
@@ -99,7 +99,7 @@ class Reporter:
         return LONGEST if isinstance(told, events.Done) else next_one
 
     async def _report(self, told: events.Event) -> dict[str, Any]:
-        disk_rate, disk_waits, reached = await self._disk()
+        work = await self._session.work()
         port = 0
         with contextlib.suppress(CannotJoin):
             port = await self._session.port()
@@ -110,15 +110,9 @@ class Reporter:
         sight = torrent.sight() if torrent is not None else None
         if sight is not None:
             self._done = sight.done
-        machine = Machine(port, self._line.link, disk_rate, disk_waits, reached, size, free)
-        return report(self._order, told, self._done, sight, machine)
-
-    async def _disk(self) -> tuple[int | None, float | None, bool]:
-        now, work = time.monotonic(), await self._session.work()
-        before, self._work = self._work, (now, work)
-        if before is None:
-            return None, None, work.reached
-        return *disk(before[1], work, now - before[0]), work.reached
+        before, self._before = self._before, Moment(time.monotonic(), work, sight)
+        machine = Machine(port, self._line.link, size, free)
+        return report(self._order, told, self._done, machine, self._before, before)
 
 
 class Line:

@@ -34,7 +34,7 @@ class Work:
 
     taken: int  # bytes of images that came
     writing: float  # seconds in which it wrote them
-    reached: bool  # whether anybody has ever connected to it
+    reached: bool  # whether anybody has ever connected to us
 
 
 class Session:
@@ -108,7 +108,7 @@ class Session:
         return Work(
             counters["net.recv_payload_bytes"],
             counters["disk.disk_write_time"] / 1e6,
-            bool(counters["net.has_incoming_connections"]),
+            bool(counters["peer.incoming_connections"]),
         )
 
     async def _counters(self) -> Mapping[str, int]:

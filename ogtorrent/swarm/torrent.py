@@ -52,21 +52,21 @@ class Progress:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A peer that is connected: bytes of images a second, down to us and up to it."""
+    """A peer that is connected, and bytes of the image since it is."""
 
     address: str
     port: int
-    down: int
-    up: int
+    taken: int  # from it
+    given: int
 
 
 @dataclass(frozen=True)
 class Sight:
-    """A torrent and its peers: bytes, and bytes of images a second."""
+    """A torrent and its peers at a moment: bytes."""
 
     done: int  # what was verified
-    download_rate: int
-    upload_rate: int
+    taken: int  # of the image, since it was added
+    given: int
     neighbours: Sequence[Neighbour]
     availability: Sequence[int]  # how many of them have each piece; empty for a seed
 
@@ -190,10 +190,10 @@ class Torrent:
         look = last if last is not None and time.monotonic() - last.at < FRESH else self._look()
         return Sight(
             done=look.status.total_wanted_done,
-            download_rate=look.status.download_payload_rate,
-            upload_rate=look.status.upload_payload_rate,
+            taken=look.status.total_payload_download,
+            given=look.status.total_payload_upload,
             neighbours=[
-                Neighbour(peer.ip[0], peer.ip[1], peer.payload_down_speed, peer.payload_up_speed)
+                Neighbour(peer.ip[0], peer.ip[1], peer.total_download, peer.total_upload)
                 for peer in look.peers
             ],
             availability=self._handle.piece_availability(),
