@@ -45,6 +45,8 @@ def report(
     failed = last if isinstance(last, events.Failed) else None
     sight = now.sight
     disk_rate, disk_waits = _disk(now, before) if before else (None, None)
+    if isinstance(last, events.Progress) and done == order.metainfo.size:
+        disk_waits = 1.0  # all came, and the disk is still to have it
     download_rate, upload_rate = _rates(now, before) if before else (0, 0)
     return {
         "info_hash": order.metainfo.info_hash.hex(),

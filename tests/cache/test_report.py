@@ -137,6 +137,16 @@ def test_a_disk_is_as_fast_as_it_was_while_it_wrote(
     assert (said.disk_rate, said.disk_waits) == (rate, waits)
 
 
+def test_a_seat_that_has_everything_and_is_not_done_waits_for_its_disk(order: Order) -> None:
+    size = order.metainfo.size
+    last = events.Progress(size, size, 0, 0, 0, 0, None, "")
+    said = [
+        read(report(order, last, done, MACHINE, Moment(4.0, NOTHING, None), Moment(1.0, NOTHING, None)))
+        for done in (size - 1, size)
+    ]
+    assert [one.disk_waits for one in said] == [0.0, 1.0]
+
+
 def test_rates_are_those_since_the_last_report(order: Order) -> None:
     first, second = Sight(0, 1_000, 500, [], []), Sight(0, 7_000, 1_500, [], [])
     said = since(order, Moment(1.0, NOTHING, first), Moment(3.0, NOTHING, second))
