@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from ogtorrent.cache import events
+from ogtorrent.cache.catalogue import Server
 from ogtorrent.cache.launch import launch
 from ogtorrent.cache.options import TorrentOptions
 from ogtorrent.cache.order import Order
@@ -54,8 +55,11 @@ def encode(request: Request) -> bytes:
                 "torrent": base64.b64encode(request.metainfo.raw).decode(),
                 "options": str(request.options),
                 "trackers": list(request.trackers),
-                "repository": request.repository,
+                "repository": request.repository.address,
+                "host": request.repository.host,
+                "port": request.repository.port,
                 "verify": request.verify,
+                "seat": request.name,
             }
     return json.dumps(fields).encode() + b"\n"
 
@@ -74,8 +78,9 @@ def decode(line: bytes, cache: Path) -> Request:
         metainfo.decode(base64.b64decode(fields["torrent"], validate=True), "the request"),
         TorrentOptions.parse(fields["options"]),
         tuple(fields["trackers"]),
-        fields["repository"],
+        Server(fields["host"], fields["port"], fields["repository"]),
         fields["verify"],
+        fields["seat"],
     )
 
 

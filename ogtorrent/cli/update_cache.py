@@ -38,6 +38,7 @@ PLAIN_EVERY = 3.0  # seconds between lines where there is no terminal
 @click.option(
     "--address", default="0.0.0.0", metavar="IP", help="This PC's address in the room; all by default."
 )
+@click.option("--name", help="What the server's page calls this PC; its host name by default.")
 @click.option("--verify", is_flag=True, help="Read an image that is there already, and mend it.")
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON, one a line.")
 def update_cache(
@@ -47,6 +48,7 @@ def update_cache(
     directory: Path | None,
     session: str,
     address: str,
+    name: str | None,
     verify: bool,
     as_json: bool,
 ) -> None:
@@ -58,7 +60,7 @@ def update_cache(
     try:
         wanted = ImagePath.of(subdir, image)
         options = TorrentOptions.parse(session)
-        last = show(update(server, wanted, directory, options, address, verify))
+        last = show(update(server, wanted, directory, options, address, verify, name))
     except OgtorrentError as error:
         last = events.Failed(str(error), error.exit_code)
         if as_json:
