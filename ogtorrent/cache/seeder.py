@@ -21,6 +21,7 @@ from ogtorrent.cache.order import Order
 from ogtorrent.errors import ImageLocked, OgtorrentError
 from ogtorrent.swarm import policy
 from ogtorrent.swarm.session import Session, Start, Torrent
+from ogtorrent.words import words
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +149,7 @@ class Seeder:
             running = self._begin(order)
         elif running.fill.order.metainfo.info_hash != order.metainfo.info_hash:
             raise ImageLocked(
-                str(order.metainfo.image), "another version of it is being fetched into this cache"
+                str(order.metainfo.image), words("another version of it is being fetched into this cache")
             )
         listener: Listener = asyncio.Queue()
         running.listeners.add(listener)
@@ -198,7 +199,12 @@ class Seeder:
             tell(events.Failed(str(error), error.exit_code))
         except Exception as error:
             log.exception("%s", order.place)
-            tell(events.Failed(f"unforeseen: {type(error).__name__}: {error}.", OgtorrentError.exit_code))
+            tell(
+                events.Failed(
+                    words("unforeseen: {error}.", error=f"{type(error).__name__}: {error}"),
+                    OgtorrentError.exit_code,
+                )
+            )
         else:
             log.info("%s: whole", order.place)
             until = max(until, time.monotonic() + order.options.seeding_seconds)

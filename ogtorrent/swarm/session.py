@@ -19,6 +19,7 @@ from ogtorrent.swarm import policy
 from ogtorrent.swarm.ledger import Ledger
 from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.policy import AGENT, ALL, CONTENT, LONELY, QUEUE, Settings
+from ogtorrent.words import words
 
 log = logging.getLogger(__name__)
 
@@ -217,7 +218,9 @@ class Torrent:
             case lt.file_error_alert():
                 self._fail(DiskTrouble(alert.error.value(), alert.filename(), alert.error.message()))
             case lt.torrent_error_alert():
-                self._fail(UpdateFailed(str(self.metainfo.image), alert.error.message(), "Run this again."))
+                self._fail(
+                    UpdateFailed(str(self.metainfo.image), alert.error.message(), words("Run this again."))
+                )
             case lt.tracker_error_alert():
                 self.tracker_trouble = alert.failure_reason() or alert.error.message()
             case lt.tracker_reply_alert():
@@ -375,9 +378,9 @@ class Session:
         elif not self._lt.is_listening():
             self._listening.set_exception(
                 CannotJoin(
-                    f"a swarm on {self._interfaces}",
+                    words("a swarm on {place}", place=self._interfaces),
                     alert.error.message(),
-                    "Give another address or port, or end the program that holds it.",
+                    words("Give another address or port, or end the program that holds it."),
                 )
             )
 
