@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test quick check room-tools clean
+.PHONY: demo test quick check texts room-tools clean
 
 demo: .venv/run
 	$(BIN)/ogtorrent demo
@@ -19,6 +19,10 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# After a text changed: what has no Spanish yet stands empty in locale/es.po.
+texts: .venv/dev
+	$(BIN)/python packaging/texts
 
 # Foreign clients, shaped networks and partclone, from Debian.
 room-tools:

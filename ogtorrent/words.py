@@ -10,7 +10,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from tracker.words import Words, preferred
+from tracker.words import Words as Words  # for whoever is handed a language
+from tracker.words import preferred
 
 CATALOGUES = Path(__file__).parent / "locale"
 
@@ -63,11 +64,11 @@ CLICK = (
 )
 
 
-def gettext(text: str) -> str:
+def gettext(message: str) -> str:
     """In the place of the standard library's, which reads compiled catalogues alone."""
-    return words(text)
+    return words(message)
 
 
-def ngettext(one: str, many: str, count: int) -> str:
+def ngettext(msgid1: str, msgid2: str, n: int) -> str:
     """Likewise; the facts are put in by who asked."""
-    return words(one if count == 1 else many)
+    return words(msgid1 if n == 1 else msgid2)

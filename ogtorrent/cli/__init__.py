@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": "ogtorrent.cli.demo:demo",
     "publish": "ogtorrent.cli.publish:publish",
     "serve": "ogtorrent.cli.serve:serve",
+    "swarm": "ogtorrent.cli.swarm:swarm",
     "update-cache": "ogtorrent.cli.update_cache:update_cache",
 }
 
