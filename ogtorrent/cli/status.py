@@ -140,7 +140,7 @@ class Frame:
     def draw(self, server: str, swarms: Sequence[Swarm], now: float, warning: str = "") -> Text:
         """Whoever needs somebody first, then every image on its way, then the seats of each room."""
         title = self.words("Repository {server}", server=server)
-        lines = [self._spread(Text(title, "bold"), Text(self.words.clock(now)))]
+        lines = [self._spread(Text(title, "bold"), Text(self._clock(now)))]
         lines += self._sentence("", warning, "bold red") if warning else ()
         lines += self._in_need(swarms)
         seated = [swarm for swarm in swarms if swarm.seats]
@@ -199,14 +199,14 @@ class Frame:
     def _when(self, swarm: Swarm, now: float) -> str:
         words = self.words
         if swarm.filling and swarm.time_left is not None:
-            clock = words.clock(now + swarm.time_left)
+            clock = self._clock(now + swarm.time_left)
             return words("{time} left, ready at {clock}", time=words.span(swarm.time_left), clock=clock)
         if swarm.filling:
             return words("time left unknown")
         if swarm.ended is not None and swarm.ended < now + LONGEST_SPAN:
             return words(
                 "ended at {clock}, after {time}",
-                clock=words.clock(swarm.ended),
+                clock=self._clock(swarm.ended),
                 time=words.span(min(swarm.took, LONGEST_SPAN)),
             )
         return ""
@@ -273,6 +273,9 @@ class Frame:
                 unseated,
             )
         return "" if seated else words("no image is published")
+
+    def _clock(self, moment: float) -> str:
+        return self.words.clock(moment).replace("\u202f", " ")  # a narrow space, which few terminals have
 
     def _glyph(self, state: str) -> str:
         return (ASCII_GLYPHS if self.ascii else GLYPHS).get(state, "?")
