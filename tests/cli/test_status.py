@@ -120,6 +120,13 @@ def test_a_name_cannot_move_the_cursor_nor_mark_up() -> None:
     assert "[red]" in shown and max(map(len, shown.splitlines())) <= 80
 
 
+def test_figures_beyond_all_sense_are_drawn() -> None:
+    over = {"id": "1", "began": 0, "ended": 10**400, "copies": 10**400, "share": 7}
+    for filling in (0, 10**400):
+        shown = drawn(swarm(seat("pc1", time_left=1e300), time_left=1e300, deployment=over, filling=filling))
+        assert max(map(len, shown.splitlines())) <= 80 and "pc1" in shown
+
+
 @pytest.mark.parametrize(
     "answer",
     [
