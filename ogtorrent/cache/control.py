@@ -20,13 +20,14 @@ from types import TracebackType
 from typing import Any
 
 from ogtorrent.cache import events
-from ogtorrent.cache.catalogue import Server
 from ogtorrent.cache.launch import launch
 from ogtorrent.cache.options import TorrentOptions
 from ogtorrent.cache.order import Order
+from ogtorrent.cache.server import Server
 from ogtorrent.errors import CannotJoin, OgtorrentError
 from ogtorrent.layout import Layout, Mirror, cache_root, seeder_home
 from ogtorrent.swarm import metainfo
+from ogtorrent.words import words
 
 LARGEST_REQUEST = 32 * 1024 * 1024  # bytes of a line; metainfo comes in it
 PEER_PORT = 6881  # that a seat listens on
@@ -200,9 +201,12 @@ class Seeder:
         with Home(self._cache) as home, contextlib.suppress(OSError):
             last = home.log.read_text(errors="replace").strip().rpartition("\n")[2][-400:]
         return CannotJoin(
-            "the seeder of the cache",
-            f"it ended: {last}" if last else "it ended",
-            f"See {seeder_home(self._cache) / 'seeder.log'} and run this again; what came is kept.",
+            words("the seeder of the cache"),
+            words("it ended: {last}", last=last) if last else words("it ended"),
+            words(
+                "See {log} and run this again; what came is kept.",
+                log=seeder_home(self._cache) / "seeder.log",
+            ),
         )
 
 
@@ -223,4 +227,4 @@ def stop(cache: Path) -> bool:
                 os.close(lock)
                 return True
             time.sleep(0.01)
-    raise CannotJoin("the seeder of the cache", "it does not end", "End its process.")
+    raise CannotJoin(words("the seeder of the cache"), words("it does not end"), words("End its process."))

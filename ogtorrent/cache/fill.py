@@ -19,6 +19,7 @@ from ogtorrent.layout import Sidecar
 from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.sidecars import write_sidecars
 from ogtorrent.swarm.torrent import DiskTrouble, Progress, Start, Torrent, places
+from ogtorrent.words import words
 
 # Seconds between looks at the room, and progress events: short while the peers come, then long.
 FIRST_LOOK, TICK = 0.1, 1.0
@@ -181,12 +182,21 @@ class Fill:
         self._from_repository = progress.given.get(self.order.repository.address, 0)
 
     def _nobody(self, torrent: Torrent, progress: Progress) -> OgtorrentError:
-        heard = f"; the tracker said: {torrent.tracker_trouble}" if torrent.tracker_trouble else ""
+        heard = torrent.tracker_trouble and words(
+            "; the tracker said: {sentence}", sentence=torrent.tracker_trouble
+        )
         return CannotJoin(
-            f"the swarm of {str(self.order.metainfo.image)!r}",
-            f"no byte came for {PATIENCE:.0f} s from {progress.peers} peers{heard}",
-            "Check that the repository serves and that its peer port is not blocked; what came is kept, "
-            "and the next run goes on from there.",
+            words("the swarm of {image!r}", image=str(self.order.metainfo.image)),
+            words(
+                "no byte came for {seconds:.0f} s from {peers} peers{heard}",
+                seconds=PATIENCE,
+                peers=progress.peers,
+                heard=heard,
+            ),
+            words(
+                "Check that the repository serves and that its peer port is not blocked; what came is kept, "
+                "and the next run goes on from there."
+            ),
         )
 
     def _in_our_words(self, trouble: DiskTrouble | NotWritable | OSError) -> OgtorrentError:
@@ -201,13 +211,15 @@ class Fill:
                 )
                 return CacheFull(image, max(0, missing), room(self.order.cache)[0])
             case errno.EIO:
-                return CorruptImage(image, what, "The cache's disk has errors; check it.")
+                return CorruptImage(image, what, words("The cache's disk has errors; check it."))
             case _ if isinstance(trouble, NotWritable):
                 return trouble
             case errno.EROFS | errno.EACCES | errno.EPERM:
                 return NotWritable(Path(trouble.path), what)
             case _:
-                return UpdateFailed(image, what, "Check the cache's disk; the next run goes on from there.")
+                return UpdateFailed(
+                    image, what, words("Check the cache's disk; the next run goes on from there.")
+                )
 
     def _check_inside(self) -> None:
         """A link in the cache must not lead a download, or what is mended in place, out of it."""
@@ -215,7 +227,7 @@ class Fill:
         inside = order.cache.resolve()
         for path in (order.place.parent, *map(Path, places(order.metainfo, order.place))):
             if not path.resolve().is_relative_to(inside):
-                raise NotWritable(path, f"a link leads out of the cache {inside}")
+                raise NotWritable(path, words("a link leads out of the cache {cache}", cache=inside))
 
     def _add(self, place: Path, start: Start) -> Torrent:
         return self._session.add(self.order.metainfo, place, self.order.trackers, start)

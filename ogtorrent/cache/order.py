@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ogtorrent.cache.catalogue import Server
 from ogtorrent.cache.options import TorrentOptions
+from ogtorrent.cache.server import Server
 from ogtorrent.layout import Root
 from ogtorrent.swarm.metainfo import Metainfo
 

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ogtorrent.cache import events, link
-from ogtorrent.cache.catalogue import Server
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.partition import room
 from ogtorrent.cache.report import Machine, Moment, report
+from ogtorrent.cache.server import Server
 from ogtorrent.errors import CannotJoin
 from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.torrent import Torrent

@@ -23,6 +23,7 @@ from ogtorrent.errors import ImageLocked, OgtorrentError
 from ogtorrent.swarm import policy
 from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.torrent import Start, Torrent
+from ogtorrent.words import words
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +155,7 @@ class Seeder:
             running = self._begin(order)
         elif running.fill.order.metainfo.info_hash != order.metainfo.info_hash:
             locked = ImageLocked(
-                str(order.metainfo.image), "another version of it is being fetched into this cache"
+                str(order.metainfo.image), words("another version of it is being fetched into this cache")
             )
             refused = Reporter(order, self._session, self._address, lambda: None)
             refused.hear(events.Failed(str(locked), locked.exit_code))
@@ -214,7 +215,12 @@ class Seeder:
             tell(events.Failed(str(error), error.exit_code))
         except Exception as error:
             log.exception("%s", order.place)
-            tell(events.Failed(f"unforeseen: {type(error).__name__}: {error}.", OgtorrentError.exit_code))
+            tell(
+                events.Failed(
+                    words("unforeseen: {error}.", error=f"{type(error).__name__}: {error}"),
+                    OgtorrentError.exit_code,
+                )
+            )
         except asyncio.CancelledError:
             reporting.cancel()
             raise

@@ -10,6 +10,7 @@ from ogtorrent.cache import catalogue, events, partition
 from ogtorrent.cache.control import Seeder
 from ogtorrent.cache.options import TorrentOptions
 from ogtorrent.cache.order import Order
+from ogtorrent.cache.server import Server
 from ogtorrent.layout import ImagePath, cache_root
 
 
@@ -29,7 +30,7 @@ def update(
     Call it before any thread is started: it may fork.
     """
     cache = partition.find(directory)
-    repository = catalogue.Server.parse(server)
+    repository = Server.parse(server)
     seeder = Seeder(cache, address)
     seeder.start()
     offer = catalogue.ask(repository, image)

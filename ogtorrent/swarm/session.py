@@ -16,6 +16,7 @@ from ogtorrent.swarm import policy
 from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.policy import LONELY, QUEUE, Settings
 from ogtorrent.swarm.torrent import Start, Torrent, places
+from ogtorrent.words import words
 
 log = logging.getLogger(__name__)
 
@@ -178,9 +179,9 @@ class Session:
         elif not self._lt.is_listening():
             self._listening.set_exception(
                 CannotJoin(
-                    f"a swarm on {self._interfaces}",
+                    words("a swarm on {place}", place=self._interfaces),
                     alert.error.message(),
-                    "Give another address or port, or end the program that holds it.",
+                    words("Give another address or port, or end the program that holds it."),
                 )
             )
 

@@ -19,6 +19,7 @@ from ogtorrent.swarm import policy
 from ogtorrent.swarm.ledger import Ledger
 from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.policy import AGENT, ALL, CONTENT, LONELY, QUEUE
+from ogtorrent.words import words
 
 if TYPE_CHECKING:
     from ogtorrent.swarm.session import Session
@@ -263,7 +264,9 @@ class Torrent:
             case lt.file_error_alert():
                 self._fail(DiskTrouble(alert.error.value(), alert.filename(), alert.error.message()))
             case lt.torrent_error_alert():
-                self._fail(UpdateFailed(str(self.metainfo.image), alert.error.message(), "Run this again."))
+                self._fail(
+                    UpdateFailed(str(self.metainfo.image), alert.error.message(), words("Run this again."))
+                )
             case lt.tracker_error_alert():
                 self.tracker_trouble = alert.failure_reason() or alert.error.message()
             case lt.tracker_reply_alert():
