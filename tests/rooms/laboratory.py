@@ -125,7 +125,7 @@ class Repository:
         """Whom the status page shows in an image's swarm: address, and `leeching` or `seeding`."""
         for swarm in json.loads(self.get("/api/v1/swarms"))["swarms"]:
             if swarm["info_hash"] == info_hash:
-                return {seat["address"]: seat["status"] for seat in swarm["seats"]}
+                return {seat["address"]: seat["status"] for seat in swarm["seats"] if seat["present"]}
         return {}
 
     def get(self, path: str, by: Host | None = None) -> str:
