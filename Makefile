@@ -20,7 +20,7 @@ check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# After a text changed: what has no Spanish yet stands empty in locale/es.po.
+# What the code says, into the catalogues; what has no translation yet is told.
 texts: .venv/dev
 	$(BIN)/python packaging/texts
 

@@ -1,4 +1,4 @@
-"""Every text that ogtorrent says is looked up, and has its Spanish."""
+"""Every text that ogtorrent says is looked up, and its Spanish has the same facts."""
 
 import ast
 import re
@@ -7,21 +7,17 @@ from string import Formatter
 
 import pytest
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import ogtorrent.errors
 from ogtorrent.words import CATALOGUES, language
 
 PACKAGE = Path(ogtorrent.errors.__file__).parent
-KEYWORDS = {"words": None, "plural": (1, 2), "marked": None}
 # Whose arguments people read.
 ERRORS = {kind.__name__ for kind in vars(ogtorrent.errors).values() if isinstance(kind, type)} - {"Path"}
 SPEAKERS = {"echo", "print", "_Refused", *ERRORS}
 # What programs read too, and what is the same in Spanish.
 FIXED = {"ogtorrent: ", "announce "}
-
-Texts = dict[tuple[str, ...], tuple[str, ...]]
 
 
 def forms(text: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
@@ -29,27 +25,9 @@ def forms(text: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def said() -> set[tuple[str, ...]]:
-    found = extract_from_dir(PACKAGE, [("**.py", "python")], keywords=KEYWORDS)
-    return {forms(text) for _, _, text, _, _ in found}
-
-
-@pytest.fixture(scope="module")
 def catalogue() -> Catalog:
     with (CATALOGUES / "es.po").open("rb") as file:
         return read_po(file, locale="es", abort_invalid=True)
-
-
-def test_every_text_has_its_spanish(said: set[tuple[str, ...]], catalogue: Catalog) -> None:
-    assert len(said) > 200
-    spanish = {forms(message.id) for message in catalogue if message.id and all(forms(message.string))}
-    assert said - spanish == set(), "without Spanish; `make texts` makes a place for it in es.po"
-    assert spanish - said == set(), "no longer said; `make texts` takes it out"
-
-
-def test_no_spanish_is_a_guess_or_of_yesterday(catalogue: Catalog) -> None:
-    assert [message.id for message in catalogue if message.fuzzy and message.id] == []
-    assert list(catalogue.obsolete) == []
 
 
 def test_spanish_has_the_same_facts(catalogue: Catalog) -> None:

@@ -37,6 +37,15 @@ def network(context: click.Context, parameter: click.Parameter, values: tuple[st
         raise click.BadParameter(f"{error}; a network is like 10.1.0.0/16 or fd00::/64") from None
 
 
+def named_network(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[IPNetwork, str]:
+    """Read rooms: aula1=10.1.1.0/24, or a network alone, which is then its name."""
+    pairs = [(name, text) for name, _, text in (value.rpartition("=") for value in values)]
+    networks = network(context, parameter, tuple(text for _, text in pairs))
+    return {one: name or str(one) for one, (name, _) in zip(networks, pairs, strict=True)}
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
@@ -64,15 +73,17 @@ def network(context: click.Context, parameter: click.Parameter, values: tuple[st
 )
 @click.option(
     "--room",
-    metavar="NETWORK",
+    metavar="[NAME=]NETWORK",
     multiple=True,
-    callback=network,
-    help="A network whose PCs sit together; may be repeated. By default each /24 of IPv4, each /64 of IPv6.",
+    callback=named_network,
+    help="A network whose PCs sit together, such as aula1=10.1.1.0/24; may be repeated. By default each /24 "
+    "of IPv4, each /64 of IPv6.",
 )
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
-    help=f"Where the counts of downloads are kept over restarts [default: FOLDER/{server.STATE_FILE}].",
+    help="Where downloads are counted and deployments kept over restarts "
+    f"[default: FOLDER/{server.STATE_FILE}].",
 )
 @click.option(
     "--store",
@@ -91,7 +102,7 @@ def main(
     listen: tuple[str, int],
     allow: list[IPNetwork],
     trust_proxy: list[IPNetwork],
-    room: list[IPNetwork],
+    room: dict[IPNetwork, str],
     state: Path | None,
     url: str | None,
     access_log: Path | None,
@@ -107,18 +118,24 @@ def main(
         if access_log is not None:
             access.record_every_request(access_log)
         store = server.open_store(folder, networks, state=state, url=url)
+        history = server.open_history(folder, state)
         tcp, udp = server.bind(*listen)
         with tcp, udp:
-            asyncio.run(_serve(folder, tcp, udp, networks, store))
+            asyncio.run(_serve(folder, tcp, udp, networks, store, history))
     except (OSError, server.StoreError) as error:
         raise click.ClickException(str(error)) from error
 
 
 async def _serve(
-    folder: Path, tcp: socket.socket, udp: socket.socket, networks: Networks, store: Store
+    folder: Path,
+    tcp: socket.socket,
+    udp: socket.socket,
+    networks: Networks,
+    store: Store,
+    history: server.History,
 ) -> None:
     app = web.Application()
-    tracker = server.attach(app, folder, networks=networks, store=store)
+    tracker = server.attach(app, folder, networks=networks, store=store, history=history)
     # aiohttp's own access log tells of requests; ours tells of seats.
     runner = server.Runner(app, access_log=None, shutdown_timeout=_LINGER)
     stop = asyncio.Event()

@@ -5,8 +5,9 @@ Throughout the tracker an address is its 4 or 16 bytes; an endpoint is those and
 """
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from types import MappingProxyType
 
 IPNetwork = IPv4Network | IPv6Network
 
@@ -79,16 +80,19 @@ def reachable(endpoint: bytes, announcer: bytes, reached_at: bytes) -> bytes | N
 
 
 class Networks:
-    """Which networks count as what; the first room that `rooms` names for an address, else its /24 or /64."""
+    """Which networks count as what; `rooms` are networks by which PCs sit together, with their rooms' names.
+
+    An address is in the room of the first network that has it, else in that of its /24 or /64.
+    """
 
     def __init__(
         self,
         announcers: Iterable[IPNetwork] = PRIVATE,
         proxies: Iterable[IPNetwork] = (),
-        rooms: Iterable[IPNetwork] = (),
+        rooms: Mapping[IPNetwork, str] = MappingProxyType({}),
     ) -> None:
-        self._announcers = _Ranges(announcers)
-        self._proxies = _Ranges(proxies)
+        self._announcers = _Ranges(dict.fromkeys(announcers, ""))
+        self._proxies = _Ranges(dict.fromkeys(proxies, ""))
         self._rooms = _Ranges(rooms)
 
     def may_announce(self, address: bytes) -> bool:
@@ -101,6 +105,14 @@ class Networks:
     def room_of(self, address: bytes) -> bytes:
         return self._rooms.find(address) or subnet(address)
 
+    def room_name(self, address: bytes) -> str:
+        """What people call the room that an address is in."""
+        named = self._rooms.find(address)
+        if named is not None:
+            return named.decode()
+        prefix = subnet(address)
+        return f"{address_text(prefix.ljust(len(address), bytes(1)))}/{8 * len(prefix)}"
+
 
 def subnet(address: bytes) -> bytes:
     """The /24 (IPv4) or /64 (IPv6) that stands for one room."""
@@ -110,15 +122,15 @@ def subnet(address: bytes) -> bytes:
 class _Ranges:
     """Networks as numbers: an announce asks for several."""
 
-    def __init__(self, networks: Iterable[IPNetwork]) -> None:
+    def __init__(self, networks: Mapping[IPNetwork, str]) -> None:
         self._of: dict[int, list[tuple[int, int, bytes]]] = {4: [], 16: []}
-        for network in networks:
+        for network, name in networks.items():
             base = network.network_address
             ranges = self._of[len(base.packed)]
-            ranges.append((int(network.netmask), int(base), str(network).encode()))
+            ranges.append((int(network.netmask), int(base), name.encode()))
 
     def find(self, address: bytes) -> bytes | None:
-        """The first network, as text, that the address is in."""
+        """The name of the first network that the address is in."""
         ranges = self._of[len(address)]
         if ranges:
             number = int.from_bytes(address)

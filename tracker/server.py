@@ -3,16 +3,19 @@
 import logging
 import random
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from aiohttp import web
 
 from tracker.allowlist import AllowList
+from tracker.classroom.history import History
 from tracker.http import frontend as http
-from tracker.http import short
+from tracker.http import reports, short
 from tracker.http.connections import BACKLOG, Runner
 from tracker.look import routes
 from tracker.networks import PRIVATE, IPNetwork, Networks
@@ -22,6 +25,7 @@ from tracker.swarm.store import Store, StoreDownError
 from tracker.swarm.valkey import ValkeyStore
 from tracker.tracker import Tracker
 from tracker.udp.frontend import UdpFrontEnd
+from tracker.watch import Watch
 
 # How often to look for a port that is free for both.
 _TRIES = 20
@@ -31,6 +35,7 @@ STATE_FILE = ".tracker.sqlite"
 __all__ = [
     "PRIVATE",
     "STATE_FILE",
+    "History",
     "IPNetwork",
     "Networks",
     "Runner",
@@ -38,11 +43,14 @@ __all__ = [
     "Tracker",
     "attach",
     "bind",
+    "open_history",
     "open_store",
     "serving",
 ]
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T", State, History)
 
 
 def attach(
@@ -51,19 +59,24 @@ def attach(
     *,
     networks: Networks | None = None,
     store: Store | None = None,
+    history: History | None = None,
     clock: Callable[[], float] | None = None,
+    wall: Callable[[], float] = time.time,
     rng: random.Random | None = None,
 ) -> Tracker:
     """Make `app` the tracker of the `.torrent` files below `folder`.
 
-    Adds the routes `/announce`, `/scrape`, `/`, `/health`, `/metrics` and `/api/v1/swarms`. When the
+    Adds the routes of announces, of the page and of `/api/v1/`, `/health` and `/metrics`. When the
     application has started (`AppRunner.setup` has returned) the folder has been read and every torrent in it
     is served; a folder that cannot be read raises OSError there. Swarms are kept in memory, and nothing of
-    them over a restart, unless there is a `store`. `clock` takes the place of the store's.
+    them over a restart, unless there is a `store`; so are deployments, unless there is a `history`. `clock`
+    takes the place of the store's, `wall` that of the time of day.
     """
     networks = networks or Networks()
     store = store or MemoryStore(rng or random.Random(), networks.room_of, State())
-    tracker = Tracker(AllowList(folder), store, networks, clock or store.clock)
+    allow_list, clock = AllowList(folder), clock or store.clock
+    watch = Watch(allow_list, store, networks, history or History(), clock, wall)
+    tracker = Tracker(allow_list, store, networks, watch, clock)
 
     async def running(app: web.Application) -> AsyncIterator[None]:
         async with tracker.running():
@@ -71,6 +84,7 @@ def attach(
 
     app.cleanup_ctx.append(running)
     http.attach(app, tracker)
+    reports.attach(app, tracker)
     routes.attach(app, tracker)
     return tracker
 
@@ -136,15 +150,23 @@ def open_store(
         except (StoreDownError, ValueError) as error:
             raise StoreError(str(error)) from error
     try:
-        kept = State(state) if state is not None else _default_state(folder / STATE_FILE)
+        kept = State(state) if state is not None else _or_in_memory(State, folder)
     except StateError as error:
         raise StoreError(str(error)) from error
     return MemoryStore(random.Random(), networks.room_of, kept)
 
 
-def _default_state(file: Path) -> State:
+def open_history(folder: Path, state: Path | None = None) -> History:
+    """The deployments of years, in the file of the state, by default in the folder. Raises StoreError."""
     try:
-        return State(file)
+        return History(state) if state is not None else _or_in_memory(History, folder)
+    except StateError as error:
+        raise StoreError(str(error)) from error
+
+
+def _or_in_memory(made: Callable[..., T], folder: Path) -> T:
+    try:
+        return made(folder / STATE_FILE)
     except StateError as error:
         log.warning("%s; it is kept until the tracker ends", error)
-        return State()
+        return made()

@@ -10,12 +10,14 @@ from typing import Any, TypeVar
 
 from tracker import access
 from tracker.allowlist import AllowList, Published
-from tracker.look import snapshot
+from tracker.classroom.report import Report, ReportError
+from tracker.classroom.snapshot import Snapshot, SwarmPicture
 from tracker.networks import Networks, address_text, packed_address
 from tracker.request import AnnounceRequest, InfoHash, RefusalError
 from tracker.swarm.peer import Answer, Source, Tally
 from tracker.swarm.state import StateError
 from tracker.swarm.store import Store, StoreDownError
+from tracker.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ class Tracker:
     allow_list: AllowList
     store: Store
     networks: Networks
+    watch: Watch
     clock: Callable[[], float]
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -106,16 +109,26 @@ class Tracker:
         self.counts[door, "refused"] += 1
         access.refused(door, what, who, why)
 
-    async def picture(self) -> snapshot.Snapshot:
-        """All swarms at one moment."""
-        await self._expire()
-        return await snapshot.take(self.allow_list.published, self.store, self.clock())
+    async def report(self, report: Report, source: Source) -> int:
+        """Take in what a seat tells of itself; returns the seconds until the next. Raises ReportError."""
+        published = await self.allow_list.find_or_rescan(report.info_hash)
+        if published is None:
+            raise ReportError(f"torrent {report.info_hash.hex()} is not published here")
+        endpoint = source.address + report.port.to_bytes(2)
+        return self.watch.hear(published, endpoint, report)
 
-    async def picture_of(self, info_hash: InfoHash) -> snapshot.SwarmPicture | None:
-        """One swarm, under any of its hashes; None if it is not published."""
+    async def picture(self) -> Snapshot:
+        """All swarms at one moment. Raises StoreDownError."""
         await self._expire()
+        return await self.watch.picture()
+
+    async def picture_of(self, info_hash: InfoHash) -> SwarmPicture | None:
+        """One swarm, under any of its hashes; None if it is not published."""
         entry = self.allow_list.find(info_hash)
-        return await snapshot.take_one(entry, self.store, self.clock()) if entry else None
+        if entry is None:
+            return None
+        swarms = (await self.picture()).swarms
+        return next((swarm for swarm in swarms if swarm.info_hash == entry.swarm_id), None)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -127,7 +140,8 @@ class Tracker:
         try:
             await self.allow_list.rescan()
             keeper = asyncio.create_task(self._keep())
-            yield
+            async with self.watch.running():
+                yield
         finally:
             await _cancel(watcher)
             if keeper is not None:

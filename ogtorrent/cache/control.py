@@ -23,6 +23,7 @@ from ogtorrent.cache import events
 from ogtorrent.cache.launch import launch
 from ogtorrent.cache.options import TorrentOptions
 from ogtorrent.cache.order import Order
+from ogtorrent.cache.server import Server
 from ogtorrent.errors import CannotJoin, OgtorrentError
 from ogtorrent.layout import Layout, Mirror, cache_root, seeder_home
 from ogtorrent.swarm import metainfo
@@ -55,8 +56,11 @@ def encode(request: Request) -> bytes:
                 "torrent": base64.b64encode(request.metainfo.raw).decode(),
                 "options": str(request.options),
                 "trackers": list(request.trackers),
-                "repository": request.repository,
+                "repository": request.repository.address,
+                "host": request.repository.host,
+                "port": request.repository.port,
                 "verify": request.verify,
+                "seat": request.name,
             }
     return json.dumps(fields).encode() + b"\n"
 
@@ -75,8 +79,9 @@ def decode(line: bytes, cache: Path) -> Request:
         metainfo.decode(base64.b64decode(fields["torrent"], validate=True), "the request"),
         TorrentOptions.parse(fields["options"]),
         tuple(fields["trackers"]),
-        fields["repository"],
+        Server(fields["host"], fields["port"], fields["repository"]),
         fields["verify"],
+        fields["seat"],
     )
 
 

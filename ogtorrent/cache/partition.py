@@ -38,6 +38,14 @@ def find(named: Path | None) -> Path:
     return cache
 
 
+def room(cache: Path) -> tuple[int, int]:
+    """Free bytes of a cache, and all. Raises OSError."""
+    told = os.statvfs(cache)
+    # The blocks that a file system keeps for root are root's to fill.
+    free = told.f_bfree if os.geteuid() == 0 else told.f_bavail
+    return free * told.f_frsize, told.f_blocks * told.f_frsize
+
+
 def _mounted() -> Path:
     device = _device()
     if device is None:

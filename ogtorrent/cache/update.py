@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +15,17 @@ from ogtorrent.layout import ImagePath, cache_root
 
 
 def update(
-    server: str, image: ImagePath, directory: Path | None, options: TorrentOptions, address: str, verify: bool
+    server: str,
+    image: ImagePath,
+    directory: Path | None,
+    options: TorrentOptions,
+    address: str,
+    verify: bool,
+    name: str | None,
 ) -> Iterator[events.Event]:
     """Begin, and return the events to come, the last one Done or Failed. Raises OgtorrentError.
+
+    `name` is what the repository's page calls this PC; its host name where it is None.
 
     Call it before any thread is started: it may fork.
     """
@@ -33,7 +42,8 @@ def update(
         offer.metainfo,
         options,
         tuple(trackers),
-        repository.address,
+        repository,
         verify,
+        socket.gethostname().partition(".")[0] if name is None else name,
     )
     return seeder.update(order)

@@ -198,7 +198,7 @@ async def _watch(commands: Sequence[asyncio.Future[None]], every: float, show: C
 async def _update(server: str, seat: Seat) -> None:
     process = await asyncio.create_subprocess_exec(
         *_command("update-cache", server, "/", NAME, "--cache", str(seat.cache)),
-        *("--address", seat.address, "--json"),
+        *("--address", seat.address, "--name", seat.name, "--json"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,  # what it says there stands in the last event too
         start_new_session=True,

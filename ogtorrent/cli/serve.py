@@ -11,7 +11,7 @@ import click
 
 from ogtorrent import layout
 from ogtorrent.layout import Layout
-from ogtorrent.repository.addresses import parse_listen, parse_networks
+from ogtorrent.repository.addresses import parse_listen, parse_networks, parse_rooms
 from ogtorrent.repository.serve import Served, Wanted
 from ogtorrent.repository.serve import serve as run
 from ogtorrent.words import words
@@ -71,9 +71,10 @@ from ogtorrent.words import words
     "--room",
     "rooms",
     multiple=True,
-    metavar=words("NETWORK"),
+    metavar=words("[NAME=]NETWORK"),
     help=words(
-        "A network whose PCs sit together; by default each /24 of IPv4, each /64 of IPv6. May be repeated."
+        "A network whose PCs sit together, such as aula1=10.1.1.0/24; by default each /24 of IPv4, each /64 "
+        "of IPv6. May be repeated."
     ),
 )
 @click.option(
@@ -133,7 +134,7 @@ def serve(
         announce,
         parse_networks(allow),
         parse_networks(trust_proxy),
-        parse_networks(rooms),
+        parse_rooms(rooms),
         store,
     )
     asyncio.run(run(wanted, ready))

@@ -49,6 +49,7 @@ PLAIN_EVERY = 3.0  # seconds between lines where there is no terminal
     metavar="IP",
     help=words("This PC's address in the room; all by default."),
 )
+@click.option("--name", help=words("What the server's page calls this PC; its host name by default."))
 @click.option("--verify", is_flag=True, help=words("Read an image that is there already, and mend it."))
 @click.option("--json", "as_json", is_flag=True, help=words("Events as JSON, one a line."))
 def update_cache(
@@ -58,6 +59,7 @@ def update_cache(
     directory: Path | None,
     session: str,
     address: str,
+    name: str | None,
     verify: bool,
     as_json: bool,
 ) -> None:
@@ -65,7 +67,7 @@ def update_cache(
     try:
         wanted = ImagePath.of(subdir, image)
         options = TorrentOptions.parse(session)
-        last = show(update(server, wanted, directory, options, address, verify))
+        last = show(update(server, wanted, directory, options, address, verify, name))
     except OgtorrentError as error:
         last = events.Failed(str(error), error.exit_code)
         if as_json:

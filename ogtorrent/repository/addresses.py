@@ -46,6 +46,13 @@ def parse_networks(texts: Sequence[str]) -> list[ipaddress.IPv4Network | ipaddre
     return networks
 
 
+def parse_rooms(texts: Sequence[str]) -> dict[ipaddress.IPv4Network | ipaddress.IPv6Network, str]:
+    """`aula1=10.1.1.0/24`, or a network alone, which is then its name. Raises BadAddress."""
+    pairs = [(name, text) for name, _, text in (given.rpartition("=") for given in texts)]
+    networks = parse_networks([text for _, text in pairs])
+    return {one: name or str(one) for one, (name, _) in zip(networks, pairs, strict=True)}
+
+
 def announce_urls(listen: str, port: int, configuration: Path = OPENGNSYS_CONFIGURATION) -> list[str]:
     """The tracker's URLs as seats see them, the likeliest first."""
     if not ipaddress.ip_address(listen).is_unspecified:

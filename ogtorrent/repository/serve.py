@@ -6,9 +6,9 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from aiohttp import web
@@ -46,7 +46,7 @@ class Wanted:
     announce: Sequence[str] = ()
     allow: Sequence[tracker.server.IPNetwork] = ()
     trust_proxy: Sequence[tracker.server.IPNetwork] = ()
-    rooms: Sequence[tracker.server.IPNetwork] = ()
+    rooms: Mapping[tracker.server.IPNetwork, str] = field(default_factory=dict)
     store: str | None = None
 
 
@@ -142,11 +142,12 @@ def _tracker(app: web.Application, wanted: Wanted) -> tracker.server.Tracker:
     networks = tracker.server.Networks(allowed, wanted.trust_proxy, wanted.rooms)
     try:
         store = tracker.server.open_store(wanted.root.path, networks, url=wanted.store)
+        history = tracker.server.open_history(wanted.root.path)
     except tracker.server.StoreError as error:
         raise CannotJoin(
             words("the tracker's swarms"), str(error), words("Check --store and its server.")
         ) from error
-    return tracker.server.attach(app, wanted.root.path, networks=networks, store=store)
+    return tracker.server.attach(app, wanted.root.path, networks=networks, store=store, history=history)
 
 
 def _bound(address: str, port: int) -> tuple[socket.socket, socket.socket]:

@@ -170,7 +170,7 @@ class Seat:
     def update(self, server: Repository, image: str, *options: str) -> Update:
         """Start `ogtorrent update-cache` here."""
         subdirectory, _, name = image.rpartition("/")
-        words = [server.host.address, subdirectory or "/", name, "--json", *options]
+        words = [server.host.address, subdirectory or "/", name, "--json", "--name", self.host.name, *options]
         if self.cache is not None:
             words += ["--cache", str(self.cache)]
         number = len(list(self.folder.glob("update-*.out")))

@@ -68,6 +68,9 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
+    def wall(self) -> float:
+        return 1_790_000_000 + self.now
+
 
 @dataclass
 class Room:
@@ -111,14 +114,36 @@ class Room:
             for name, value in given.items()
             if value is not None
         ]
+        target = URL(f"{self.url}/announce?{'&'.join(fields)}", encoded=True)
+        async with self._from(seat).get(target, headers=CIMultiDict(headers)) as reply:
+            assert reply.status == 200
+            return bencode2.bdecode(await reply.read())
+
+    async def report(
+        self, info_hash: bytes, seat: int = 2, headers: Headers = (), **fields: object
+    ) -> tuple[int, Any]:
+        """Report from 127.0.0.SEAT; every field can be given anew."""
+        told: dict[str, object] = {
+            "info_hash": info_hash.hex(),
+            "port": 6881,
+            "name": f"pc{seat}",
+            "doing": "filling",
+            "done": 0,
+            "download_rate": 0,
+            "upload_rate": 0,
+            "peers": 0,
+        } | fields
+        async with self._from(seat).post(
+            f"{self.url}/api/v1/reports", json=told, headers=CIMultiDict(headers)
+        ) as reply:
+            return reply.status, await reply.json()
+
+    def _from(self, seat: int) -> aiohttp.ClientSession:
         address = f"127.0.0.{seat}"
         if address not in self.from_address:
             connector = aiohttp.TCPConnector(local_addr=(address, 0))
             self.from_address[address] = aiohttp.ClientSession(connector=connector)
-        target = URL(f"{self.url}/announce?{'&'.join(fields)}", encoded=True)
-        async with self.from_address[address].get(target, headers=CIMultiDict(headers)) as reply:
-            assert reply.status == 200
-            return bencode2.bdecode(await reply.read())
+        return self.from_address[address]
 
 
 @pytest.fixture
@@ -131,7 +156,10 @@ def networks() -> Networks:
 async def room(tmp_path: Path, without_pause: None, networks: Networks) -> AsyncIterator[Room]:
     clock = Clock()
     async with (
-        tracking(tmp_path, networks=networks, clock=clock, rng=random.Random(1)) as (tracker, port),
+        tracking(tmp_path, networks=networks, clock=clock, wall=clock.wall, rng=random.Random(1)) as (
+            tracker,
+            port,
+        ),
         aiohttp.ClientSession() as session,
         Room(port, clock, session, tracker) as opened,
     ):

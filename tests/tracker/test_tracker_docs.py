@@ -1,5 +1,6 @@
 """docs/api.md has every field, metric and key of the real answers and no other, and its examples are real."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -12,6 +13,7 @@ import bencode2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tracker.classroom.report import Report
 from tracker.networks import PRIVATE, Networks
 
 Publish = Callable[..., bytes]
@@ -25,6 +27,8 @@ TYPES = {
     "boolean": (bool,),
     "array": (list,),
     "dictionary": (dict,),
+    "object": (dict,),
+    "null": (type(None),),
 }
 
 
@@ -46,10 +50,16 @@ async def filling(room: Room, publish: Publish) -> Room:
     await room.announce(image, seat=1, peer_id=f"{1:020}", left=0, uploaded=1_250_000)
     await announce(20, left=950_000, downloaded=50_000)
     await announce(21, left=1_000_000)
+    await room.tracker.picture()
     room.clock.now += 5
     await announce(20, left=750_000, downloaded=250_000)
     await announce(21, left=0, downloaded=1_000_000, event="completed")
+    await room.tracker.picture()
     room.clock.now += 4
+    through = [("X-Forwarded-For", "10.1.0.20"), ("Host", "10.1.0.1:6969")]
+    report = json.loads(example("`POST /api/v1/reports`"))
+    assert report.pop("info_hash") == image.hex()
+    await room.report(image, seat=1, headers=through, **report)
     return room
 
 
@@ -74,7 +84,10 @@ def example(heading: str) -> str:
 
 def check(heading: str, answers: Iterable[dict[Any, Any]]) -> None:
     """Every key of the answers, each of its type, stands below the heading and no other does."""
-    documented = {name: TYPES[kind] for name, (kind, *_) in rows(heading).items()}
+    documented = {
+        name: [one for kind in kinds.split(" or ") for one in TYPES[kind]]
+        for name, (kinds, *_) in rows(heading).items()
+    }
     found = set()
     for answer in answers:
         for key, value in answer.items():
@@ -90,15 +103,30 @@ async def told(room: Room, target: str) -> Any:
 
 
 async def test_the_fields_in_json(filling: Room, publish: Publish) -> None:
-    await filling.announce(publish("empty", size=0), seat=3)
+    empty = publish("empty", size=0)
+    await filling.announce(empty, seat=3)
+    await filling.report(empty, seat=4, doing="failed", error_code=31, error="It cannot be done.")
     picture = await told(filling, "/api/v1/swarms")
     swarms = [*picture["swarms"], await told(filling, f"/api/v1/swarms/{picture['swarms'][0]['info_hash']}")]
     check("`/health`", [await told(filling, "/health")])
     check("`/api/v1/swarms`", [picture])
     check("A swarm", swarms)
-    check("A client", [one for swarm in swarms for one in swarm["repository"] + swarm["seats"]])
+    clients = [one for swarm in swarms for one in swarm["repository"] + swarm["seats"]]
+    check("A client", clients)
+    check("The deployment of a swarm", [swarm["deployment"] for swarm in swarms if swarm["deployment"]])
+    check("A trouble", [client["trouble"] for client in clients if client["trouble"]])
+    check("A report", [client["report"] for client in clients if client["report"]])
     wrong = [await told(filling, f"/api/v1/swarms/{written}") for written in ("x", "a" * 40)]
     check("`/api/v1/swarms/INFOHASH`", wrong)
+
+
+async def test_a_report_and_its_answer(filling: Room, publish: Publish) -> None:
+    image = publish("aula1/windows.img", size=1_000_000)
+    known = rows("`POST /api/v1/reports`").keys() | rows("A report").keys()
+    assert known == {field.name for field in dataclasses.fields(Report)}
+    status, answer = await filling.report(image)
+    assert status == 200
+    check("The answer", [answer])
 
 
 async def test_the_metrics(filling: Room) -> None:

@@ -96,7 +96,9 @@ class Building:
 
     def __init__(self, seed: int, *, rooms: tuple[str, ...] = ()) -> None:
         self.rng = random.Random(seed)
-        self.store = MemoryStore(random.Random(seed), Networks(rooms=map(ip_network, rooms)).room_of, State())
+        self.store = MemoryStore(
+            random.Random(seed), Networks(rooms={ip_network(room): room for room in rooms}).room_of, State()
+        )
         self.now = 0.0
         self.told: dict[bytes, set[bytes]] = {}
         self.left: dict[bytes, int] = {}

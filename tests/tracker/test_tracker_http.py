@@ -241,12 +241,13 @@ async def test_a_fault_of_ours_is_logged_and_masked(
         raise RuntimeError("the secret of the house")
 
     monkeypatch.setattr("tracker.swarm.memory.MemoryStore.announce", broken)
-    monkeypatch.setattr("tracker.look.snapshot.take", broken)
+    monkeypatch.setattr("tracker.watch.Watch.picture", broken)
     assert (await room.announce(image))[b"failure reason"] == b"internal error"
     for target in ("/", "/api/v1/swarms"):
         status, body, _ = await room.get(target)
         assert (status, body) == (500, b"internal error\n")
-    assert caplog.text.count("RuntimeError: the secret of the house") == 3
+    assert caplog.text.count("internal error at /") == 3
+    assert "RuntimeError: the secret of the house" in caplog.text
     assert "Traceback" in caplog.text
 
 
@@ -266,11 +267,21 @@ async def test_the_tracker_lives_beside_the_routes_of_its_host(tmp_path: Path) -
         "/own",
         "/",
         "/announce",
-        "/scrape",
-        "/health",
-        "/metrics",
+        "/api/v1/reports",
         "/api/v1/swarms",
         "/api/v1/swarms/{info_hash}",
+        "/health",
+        "/history",
+        "/history.csv",
+        "/history.json",
+        "/history/{id}",
+        "/history/{id}.csv",
+        "/history/{id}.json",
+        "/metrics",
+        "/rooms/{name}",
+        "/scrape",
+        "/seats/{name}",
+        "/swarms/{name}",
     }
 
 

@@ -89,7 +89,8 @@ def parse(body: bytes) -> Report:
         peers=_number(told, "peers"),
         neighbours=tuple(_neighbour(one) for one in _list(told, "neighbours", MOST_PEERS)),
         availability=tuple(
-            _checked(one, "availability", _LARGEST_NUMBER) for one in _list(told, "availability", MOST_BARS)
+            _checked(one, "each of availability", _LARGEST_NUMBER)
+            for one in _list(told, "availability", MOST_BARS)
         ),
         error_code=_number_or_none(told, "error_code"),
         error=_text(told, "error", LONGEST_ERROR),
@@ -117,9 +118,12 @@ def _text(told: Mapping[str, Any], field: str, longest: int) -> str:
     value = told.get(field, "")
     if not isinstance(value, str):
         raise ReportError(f"{field} is a string")
-    # A lone surrogate can stand in JSON, and nowhere in UTF-8.
-    readable = value[:longest].encode(errors="replace").decode()
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in readable)
+    return readable(value[:longest])
+
+
+def readable(text: str) -> str:
+    """Without control characters, nor lone surrogates: those can stand in JSON, and nowhere in UTF-8."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _number(told: Mapping[str, Any], field: str, most: int = _LARGEST_NUMBER) -> int:

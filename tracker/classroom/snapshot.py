@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
+from typing import Protocol
 
 from tracker.classroom.curve import Curve
 from tracker.classroom.report import Report
@@ -69,6 +71,7 @@ class Seat:
     seen_ago: float  # since its last announce
     late: bool
     present: bool  # still in the swarm
+    rate: float  # of what it takes in now, over the last seconds
     began: float  # when it came
     took: float | None  # from then until it was done
     time_left: float | None
@@ -179,7 +182,7 @@ class SwarmPicture:
     @property
     def rate(self) -> float:
         """What the rooms take in."""
-        return sum(seat.download_rate for seat in self.seats if seat.state.is_under_way)
+        return sum(seat.rate for seat in self.seats)
 
     @property
     def time_left(self) -> float | None:
@@ -244,6 +247,7 @@ class Snapshot:
         )
 
 
+@lru_cache(1 << 15)
 def natural(name: str) -> tuple[tuple[int, str], ...]:
     """A sort key that puts `aula2` before `aula10`."""
     return tuple(
@@ -252,9 +256,17 @@ def natural(name: str) -> tuple[tuple[int, str], ...]:
     )
 
 
-def by_seat(seat: Seat) -> tuple[object, ...]:
-    """A sort key: by name; IPv4 before IPv6."""
-    return (":" in seat.shown, natural(seat.shown), natural(seat.address), seat.port)
+class Named(Protocol):
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def shown(self) -> str: ...
+
+
+def by_seat(seat: Named) -> tuple[object, ...]:
+    """A sort key: by name, and those without one by address, IPv4 before IPv6."""
+    return (":" in seat.shown, natural(seat.shown), natural(seat.address))
 
 
 def _longest(seats: Iterable[Seat]) -> float | None:

@@ -34,12 +34,12 @@ def attach(app: web.Application, tracker: Tracker) -> None:
 
     async def announce(request: web.Request) -> bytes:
         asked = parse_announce(_query(request))
-        answer = await tracker.announce(asked, _source(tracker, request, asked.claimed), "http")
+        answer = await tracker.announce(asked, source_of(tracker, request, asked.claimed), "http")
         return reply.announce_reply(answer, asked)
 
     async def scrape(request: web.Request) -> bytes:
         wanted = parse_scrape(_query(request))
-        tallies = await tracker.scrape(wanted, _source(tracker, request, None), "http")
+        tallies = await tracker.scrape(wanted, source_of(tracker, request, None), "http")
         return reply.scrape_reply(tallies, await tracker.store.interval())
 
     app.router.add_get("/announce", _bencoded(tracker, announce))
@@ -54,13 +54,13 @@ def _bencoded(tracker: Tracker, answer: Callable[[web.Request], Awaitable[bytes]
         try:
             body = await answer(request)
         except BadRequestError as error:
-            tracker.refused("http", request.path[1:], _who(request), error)
+            tracker.refused("http", request.path[1:], who(request), error)
             body = reply.failure(str(error))
         except RefusalError as error:
-            tracker.refused("http", request.path[1:], _who(request), error)
+            tracker.refused("http", request.path[1:], who(request), error)
             body = reply.failure(str(error), retry_minutes=error.retry_minutes)
         except StoreDownError as error:
-            tracker.refused("http", request.path[1:], _who(request), error)
+            tracker.refused("http", request.path[1:], who(request), error)
             body = reply.failure(error.told, retry_minutes=_RETRY_MINUTES, interval=_RETRY_SECONDS)
         except Exception:
             log.exception("internal error at %s", request.path)
@@ -86,7 +86,8 @@ def _query(request: web.Request) -> bytes:
     return request.raw_path.partition("?")[2].encode(errors="surrogateescape")
 
 
-def _source(tracker: Tracker, request: web.Request, claimed: bytes | None) -> Source:
+def source_of(tracker: Tracker, request: web.Request, claimed: bytes | None) -> Source:
+    """Who asks, maybe through a trusted proxy; `claimed` is the `ip` of an announce. Raises RefusalError."""
     transport = request.transport
     if transport is None:
         raise RefusalError("the connection is gone", _RETRY_MINUTES)
@@ -103,7 +104,7 @@ def _source(tracker: Tracker, request: web.Request, claimed: bytes | None) -> So
     return source._replace(reached_at=reached_at) if is_beside_tracker(source) else source
 
 
-def _who(request: web.Request) -> str:
+def who(request: web.Request) -> str:
     """Who is refused, for the log: the other end of the connection, a proxy perhaps."""
     address = packed_address(request.remote or "")
     return address_text(address) if address is not None else "?"

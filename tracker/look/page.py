@@ -1,24 +1,32 @@
-"""The status page: HTML from one snapshot, whole without JavaScript and without anything from outside."""
+"""A view as HTML: whole without JavaScript, its style sheet and script within it, nothing from outside."""
 
 import base64
+from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tracker.look.snapshot import Snapshot
+from tracker.look.view import View
+from tracker.words import LANGUAGES, Words
 
 _HERE = Path(__file__).parent
+_LOCALE = _HERE.parent / "locale"
 _CSS = (_HERE / "page.css").read_text()
-_CSS_HASH = base64.b64encode(sha256(_CSS.encode()).digest()).decode()
+_SCRIPT = (_HERE / "page.js").read_text()
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(sha256(text.encode()).digest()).decode()}'"
+
 
 HEADERS = {
-    # The one style sheet stands in the page and is named by its hash; a page that somebody managed to
-    # write into could still load and run nothing.
+    # What stands in the page is named by its hash: a page that somebody managed to write into could still
+    # load and run nothing. Images are the glyphs of the style sheet.
     "Content-Security-Policy": (
-        f"default-src 'none'; style-src 'sha256-{_CSS_HASH}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; style-src {_hash(_CSS)}; script-src {_hash(_SCRIPT)}; connect-src 'self'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -26,40 +34,32 @@ HEADERS = {
 }
 
 
-def render(snapshot: Snapshot) -> str:
-    """The page as HTML; names and addresses are escaped."""
-    return _TEMPLATE.render(snapshot=snapshot, css=Markup(_CSS))
+@cache
+def words_in(language: str) -> Words:
+    """The words of the page and of what it tells; `language` is one of LANGUAGES."""
+    return Words(language, _LOCALE)
 
 
-def in_bytes(amount: float) -> str:
-    """An amount of bytes for people: `39.1 GiB`."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1000:
-            return f"{amount:.3g} {unit}" if unit != "B" else f"{amount:.0f} B"
-        amount /= 1024
-    return f"{amount:.3g} TiB"
+def render(view: View, words: Words) -> str:
+    """The page; names and addresses are escaped."""
+    return _templates(words).get_template(view.template).render(view=view, cells=view.cells, **view.facts)
 
 
-def in_percent(progress: float) -> str:
-    """Whole percents, rounded down: 100 % is said of what is whole, not of what is nearly so."""
-    return f"{int(progress * 100)} %"
-
-
-def in_time(seconds: float) -> str:
-    """A duration for people: `8 s`, `3 min`."""
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
+@lru_cache(2 * len(LANGUAGES))
+def _templates(words: Words) -> Environment:
+    templates = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
-    environment.filters |= {"bytes": in_bytes, "percent": in_percent, "time": in_time}
-    return environment
-
-
-_TEMPLATE = _environment().get_template("page.html")
+    templates.globals |= {
+        "_": words,
+        "plural": words.plural,
+        "language": words.language,
+        "css": Markup(_CSS),
+        "script": Markup(_SCRIPT),
+    }
+    return templates

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 
 Cell = Mapping[str, str]
 """The texts and figures of one element by field, already in the reader's language.
 
 In the page, the element has the cell's name as its `id`, and within it each field's element has
 `data-field="FIELD"`. A field whose name starts with `@` is an attribute: `@data-state` of the element itself,
-`bar@value` of the element of field `bar`.
+`bar@value` of the element of field `bar`. Names are short: they are sent with each change.
 """
 
 
@@ -24,3 +25,8 @@ class View:
     shape: tuple[object, ...]
     cells: Mapping[str, Cell]
     facts: Mapping[str, object]
+
+    @property
+    def stamp(self) -> str:
+        """The shape in a few letters, the same in every process: `data-shape` of the page's `main`."""
+        return blake2b(repr((self.template, self.title, self.shape)).encode(), digest_size=9).hexdigest()
