@@ -1,4 +1,4 @@
-"""Every text that ogtorrent says is looked up, and its Spanish has the same facts."""
+"""Every text that ogtorrent says is looked up, in the language of its environment."""
 
 import ast
 import re
