@@ -86,6 +86,7 @@ def seat(number: int, **facts: object) -> Seat:
         downloaded=int(progress * 39 * GIB),
         upload_rate=95.0 * MIB,
         download_rate=101.0 * MIB,
+        rate=101.0 * MIB,
         seen_ago=2.0,
         late=False,
         present=True,
@@ -110,7 +111,7 @@ def done(number: int, took: float = 228.0, **facts: object) -> Seat:
             "status": PeerStatus.SEEDING,
             "time_left": None,
             "took": took,
-            "download_rate": 0.0,
+            "rate": 0.0,
             "filled": filled,
             **facts,
         },
@@ -126,7 +127,7 @@ def stuck(number: int, state: SeatState, trouble: Trouble, progress: float, **fa
             "state": state,
             "trouble": trouble,
             "time_left": None,
-            "download_rate": 0.0,
+            "rate": 0.0,
             "present": False,
             "filled": curve(progress, NOW - AGE, AGE / 2),
             **facts,
@@ -167,7 +168,7 @@ def swarm(name: str = "aula1/windows.img", seats: tuple[Seat, ...] = (), **facts
         seats=tuple(sorted(seats, key=by_seat)),
         deployment=deployment(image=name, size=size) if seats else None,
         filled=curve(progress, NOW - AGE) if seats else Curve(NOW),
-        rates=rates(sum(one.download_rate for one in seats), NOW - AGE) if seats else Curve(NOW),
+        rates=rates(sum(one.rate for one in seats), NOW - AGE) if seats else Curve(NOW),
         events=(),
     )
     return replace(made, **facts)  # type: ignore[arg-type]
@@ -184,15 +185,14 @@ def empty() -> Snapshot:
 def room_of_24() -> Snapshot:
     """Mid-fill: a slow port, a lost seat, a full cache, a firewall, foreign clients, two more rooms."""
     seats = [
-        seat(n, progress=0.52 + 0.017 * (n % 9), download_rate=(92 + 1.3 * (n * 7 % 11)) * MIB)
-        for n in range(1, 25)
+        seat(n, progress=0.52 + 0.017 * (n % 9), rate=(92 + 1.3 * (n * 7 % 11)) * MIB) for n in range(1, 25)
     ]
     for n in (2, 9, 15, 21):
         seats[n - 1] = done(n, took=198.0 + n)
     seats[4] = seat(
         5,
         progress=0.11,
-        download_rate=11.4 * MIB,
+        rate=11.4 * MIB,
         time_left=3120.0,
         trouble=Trouble(TroubleKind.SLOW_PORT, 100),
         report=report("pc05", link=100),
@@ -209,20 +209,20 @@ def room_of_24() -> Snapshot:
     seats[12] = seat(
         13,
         progress=0.31,
-        download_rate=38 * MIB,
+        rate=38 * MIB,
         trouble=Trouble(TroubleKind.UNREACHABLE),
         report=report("pc13", reachable=False),
     )
-    seats[19] = seat(20, name="", progress=0.48, download_rate=70.2 * MIB)
+    seats[19] = seat(20, name="", progress=0.48, rate=70.2 * MIB)
     seats[21] = seat(
         22,
         name="",
         progress=0.26,
-        download_rate=9.8 * MIB,
+        rate=9.8 * MIB,
         time_left=1800.0,
         trouble=Trouble(TroubleKind.SLOW, 0.11),
     )
-    seats[23] = seat(24, state=SeatState.CHECKING, progress=0.07, download_rate=0.0)
+    seats[23] = seat(24, state=SeatState.CHECKING, progress=0.07, rate=0.0)
     bars = tuple(4 + (n * 13 % 17) + (n % 5) for n in range(64))
     talks = (
         *(Neighbour(f"10.1.1.{n}", 6881, (20 - n) * MIB, n * MIB) for n in (1, 2, 3, 4, 6, 8)),
@@ -293,7 +293,7 @@ def one_room_of_200(moment: int = 0) -> Snapshot:
             seat(1, progress=min(1.0, 0.3 + 0.002 * i + 0.01 * moment), name=f"pc{i}"),
             address=f"10.3.{i // 100}.{i % 100}",
             room="hall",
-            download_rate=(80.0 + i % 13 + moment) * MIB,
+            rate=(80.0 + i % 13 + moment) * MIB,
         )
         for i in range(200)
     )

@@ -111,7 +111,7 @@ def _pc(seats: list[Seat], words: Words) -> Cell:
         "disk": _DASH if disk is None else words.rate(disk),
         "waits": _DASH if waits is None else words.percent(waits),
         "in": _reachable(report, words),
-        "down": words.rate(sum(seat.download_rate for seat in seats)),
+        "down": words.rate(sum(seat.rate for seat in seats)),
         "up": words.rate(sum(seat.upload_rate for seat in seats)),
     }
     return cell | _cache(report, words) if report else cell
@@ -141,7 +141,7 @@ def _image_cell(swarm: SwarmPicture, seat: Seat, at: float, words: Words) -> Cel
         "n": state_told(seat.state, words),
         "p": words.percent(seat.progress),
         "b@value": percent_value(seat.progress),
-        "down": words.rate(seat.download_rate),
+        "down": words.rate(seat.rate),
         "up": words.rate(seat.upload_rate),
         "got": words.bytes(seat.downloaded),
         "gave": words.bytes(seat.uploaded),
@@ -155,7 +155,7 @@ def _image_cell(swarm: SwarmPicture, seat: Seat, at: float, words: Words) -> Cel
         "plot@aria-label": words(
             "Download rate of {image} over time: now {rate}, at most {most}.",
             image=hint(swarm.name),
-            rate=words.rate(seat.download_rate),
+            rate=words.rate(seat.rate),
             most=words.rate(max(seat.rates.values, default=0.0)),
         ),
     }

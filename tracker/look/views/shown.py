@@ -116,7 +116,7 @@ def tile(seat: Seat, words: Words) -> Cell:
         span = words("in {span}", span=words.span(seat.took))
     elif seat.state.is_under_way:
         if seat.state is SeatState.FILLING:
-            note = words.rate(seat.download_rate)
+            note = words.rate(seat.rate)
         if seat.time_left is not None:
             span = span_left(seat.time_left, words)
     warning = ""
@@ -217,7 +217,7 @@ def outlook(seats: Sequence[Seat], at: float, words: Words) -> Cell:
         "filling": str(len(filling)),
         "lost": str(lost),
         "lost@data-state": lost_mark(lost),
-        "r": words.rate(sum(seat.download_rate for seat in filling)),
+        "r": words.rate(sum(seat.rate for seat in filling)),
         "p": words.percent(progress),
         "b@value": percent_value(progress),
     }

@@ -173,7 +173,7 @@ def _gist(picture: SwarmPicture, behind: list[Seat], seconds: float, words: Word
 
 def _rates(picture: SwarmPicture, words: Words) -> Cell:
     """How many seats take in how much."""
-    rates = sorted(seat.download_rate for seat in picture.seats if seat.state is SeatState.FILLING)
+    rates = sorted(seat.rate for seat in picture.seats if seat.state is SeatState.FILLING)
     top = plot.nice(rates[-1]) if rates else 0.0
     counts = plot.spread(rates, top, _BINS)
     most = max(counts)
