@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test quick check texts room-tools clean
+.PHONY: demo test quick check texts room-tools screenshots clean
 
 demo: .venv/run
 	$(BIN)/ogtorrent demo
@@ -27,6 +27,10 @@ texts: .venv/dev
 # Foreign clients, shaped networks and partclone, from Debian.
 room-tools:
 	packaging/room-tools
+
+# The pictures of the page in docs/, in both themes; Debian's chromium takes them.
+screenshots: .venv/dev
+	$(BIN)/python -m docs.screenshots
 
 .venv/run: pyproject.toml packaging/set-up
 	packaging/set-up $(PYTHON)

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import json
 import random
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from benchmarks.trackers import Door, Shelf
 
 PIECE = 16 << 20
 _ANNOUNCE_PAUSE = 5.0
-_REPORT_PAUSE = 3.0
+_REPORT_PAUSE = 3.0  # until the server says otherwise
 _PORT = 6881
 _CACHE = 200 << 30
 _BARS = 64
@@ -42,7 +43,10 @@ def publish(folder: Path, names: list[str], size: int) -> Shelf:
 
 @dataclass
 class Seat:
-    """One PC and one image. Bytes, and bytes per second; `facts` go into its reports as they are."""
+    """One PC and one image. Bytes, and bytes per second; `facts` go into its reports as they are.
+
+    From 127.0.0.1 it is the repository's seed.
+    """
 
     door: Door
     info_hash: bytes
@@ -50,34 +54,60 @@ class Seat:
     address: str
     name: str  # none: a client that reports nothing
     rate: float
+    gives: float
     done: float = 0.0
+    given: float = 0.0
     facts: dict[str, Any] = field(default_factory=dict)
     silent: bool = False
     rng: random.Random = field(default_factory=random.Random)
+    _now: float = 0.0
+    _line: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None  # kept for reports
 
     async def run(self) -> None:
         """Until it is cancelled; a server that is away is asked again."""
         await asyncio.sleep(self.rng.uniform(0, _REPORT_PAUSE))
+        self._now = time.monotonic()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._announcing())
             if self.name:
                 group.create_task(self._reporting())
 
-    def pass_by(self, seconds: float) -> float:
-        """Fill that long, not quite evenly; the rate of that time."""
+    def catch_up(self) -> float:
+        """Fill and give, not quite evenly, for the time that has passed; the rate of that filling."""
+        now = time.monotonic()
+        seconds, self._now = now - self._now, now
         rate = self.rate * self.rng.uniform(0.9, 1.1) if self.done < self.size else 0.0
         self.done = min(self.size, self.done + rate * seconds)
+        self.given += self.gives * seconds
         return rate
 
+    async def fail(self, code: int, error: str) -> None:
+        """Give up as our client does: tell why, and leave the swarm."""
+        self.silent = True
+        self.facts |= {"doing": "failed", "error_code": code, "error": error}
+        await self.report()
+        await self.announce("stopped")
+
     async def announce(self, event: str = "") -> None:
+        self.catch_up()
         left = self.size - int(self.done)
         told = (
             f"/announce?info_hash={quote(self.info_hash)}&peer_id={quote(self._peer_id)}&port={_PORT}"
-            f"&uploaded={int(0.9 * self.done)}&downloaded={int(self.done)}&left={left}&compact=1&numwant=200"
+            f"&uploaded={int(self.given)}&downloaded={int(self.done)}&left={left}&compact=1&numwant=200"
         )
-        await self._ask(f"GET {told}{event and f'&event={event}'} HTTP/1.1\r\n", b"")
+        target = f"{told}&event={event}" if event else told
+        # A connection for each, as libtorrent does it.
+        with suppress(OSError):
+            reader, writer = await asyncio.open_connection(*self.door, local_addr=(self.address, 0))
+            writer.write(
+                f"GET {target} HTTP/1.1\r\nHost: {self.door[0]}\r\nConnection: close\r\n\r\n".encode()
+            )
+            await reader.read()
+            writer.close()
 
-    async def report(self, rate: float) -> None:
+    async def report(self) -> float:
+        """Seconds until the next is wanted."""
+        rate = self.catch_up()
         told = {
             "info_hash": self.info_hash.hex(),
             "port": _PORT,
@@ -85,7 +115,7 @@ class Seat:
             "doing": "filling" if self.done < self.size else "done",
             "done": int(self.done),
             "download_rate": int(rate),
-            "upload_rate": int(0.9 * rate),
+            "upload_rate": int(self.gives),
             "link": 1000,
             "disk_rate": 400_000_000,
             "disk_waits": 0.01,
@@ -97,36 +127,35 @@ class Seat:
             **self.facts,
         }
         body = json.dumps(told).encode()
-        head = "POST /api/v1/reports HTTP/1.1\r\nContent-Type: application/json\r\n"
-        await self._ask(f"{head}Content-Length: {len(body)}\r\n", body)
+        head = f"POST /api/v1/reports HTTP/1.1\r\nHost: {self.door[0]}\r\nContent-Type: application/json\r\n"
+        try:
+            if self._line is None:
+                self._line = await asyncio.open_connection(*self.door, local_addr=(self.address, 0))
+            reader, writer = self._line
+            writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            answer = await reader.readuntil(b"}")
+        except (OSError, asyncio.IncompleteReadError):
+            self._line = None
+            return _REPORT_PAUSE
+        return float(json.loads(answer.partition(b"\r\n\r\n")[2])["next"])
 
     async def _announcing(self) -> None:
         await self.announce("started")
         whole = False
         while True:
             await asyncio.sleep(_ANNOUNCE_PAUSE)
-            if not self.name:
-                self.pass_by(_ANNOUNCE_PAUSE)
             if not self.silent:
-                now_whole = self.done >= self.size
-                await self.announce("completed" if now_whole and not whole else "")
-                whole = now_whole
+                has_finished = self.done >= self.size and not whole
+                await self.announce("completed" if has_finished else "")
+                whole = whole or has_finished
 
     async def _reporting(self) -> None:
+        pause = _REPORT_PAUSE
         while True:
-            rate = self.pass_by(_REPORT_PAUSE)
             if not self.silent:
-                await self.report(rate)
-            await asyncio.sleep(_REPORT_PAUSE)
+                pause = await self.report()
+            await asyncio.sleep(pause)
 
     @property
     def _peer_id(self) -> bytes:
         return hashlib.sha1(f"{self.address} {self.info_hash.hex()}".encode()).digest()
-
-    async def _ask(self, head: str, body: bytes) -> None:
-        # A connection for each, as clients do it that come every few seconds.
-        with suppress(OSError):
-            reader, writer = await asyncio.open_connection(*self.door, local_addr=(self.address, 0))
-            writer.write(f"{head}Host: {self.door[0]}\r\nConnection: close\r\n\r\n".encode() + body)
-            await reader.read()
-            writer.close()

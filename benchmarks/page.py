@@ -130,6 +130,7 @@ def seats_of(server: Server, info_hashes: Sequence[bytes], rooms: int) -> list[S
             address=f"127.10.{number * rooms // SEATS}.{number % (SEATS // rooms) + 1}",
             name=f"pc{number + 1}",
             rate=_RATE,
+            gives=0.95 * _RATE,
         )
         for number in range(SEATS)
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import gettext
 import os
 import sys
 from typing import NoReturn
@@ -14,6 +15,10 @@ def run() -> NoReturn:
     # Loading makes a hundred thousand objects that stay: looking through them for rubbish every seven
     # hundred, as Python does, takes a tenth of the time.
     gc.set_threshold(50_000, 20, 20)
+    from ogtorrent import words
+
+    # click takes these when it is loaded.
+    gettext.gettext, gettext.ngettext = words.gettext, words.ngettext
     from ogtorrent.cli import main
 
     code = 0

@@ -27,6 +27,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ogtorrent.words import words
+
 
 class OgtorrentError(Exception):
     """The root of the tree; `exit_code` is what the command returns."""
@@ -39,7 +41,7 @@ class BadName(OgtorrentError):
 
     def __init__(self, name: str, why: str) -> None:
         self.name = name
-        super().__init__(f"{name!r} cannot name an image: {why}.")
+        super().__init__(words("{name!r} cannot name an image: {why}.", name=name, why=why))
 
 
 class BadOptions(OgtorrentError):
@@ -48,8 +50,12 @@ class BadOptions(OgtorrentError):
     def __init__(self, given: str, why: str) -> None:
         self.given = given
         super().__init__(
-            f"{given!r} is no torrent session: {why}. Write MODE:SECONDS, for example peer:600; "
-            "MODE is peer, seeder or leecher."
+            words(
+                "{given!r} is no torrent session: {why}. Write MODE:SECONDS, for example peer:600; "
+                "MODE is peer, seeder or leecher.",
+                given=given,
+                why=why,
+            )
         )
 
 
@@ -58,7 +64,7 @@ class BadAddress(OgtorrentError):
 
     def __init__(self, given: str, why: str) -> None:
         self.given = given
-        super().__init__(f"{given!r} cannot be used: {why}.")
+        super().__init__(words("{given!r} cannot be used: {why}.", given=given, why=why))
 
 
 class UnknownImage(OgtorrentError):
@@ -67,11 +73,15 @@ class UnknownImage(OgtorrentError):
     def __init__(self, image: str, server: str, near: Sequence[str] = ()) -> None:
         self.image, self.server, self.near = image, server, tuple(near)
         advice = (
-            f"Did you mean {' or '.join(near)}?"
+            words("Did you mean {images}?", images=words(" or ").join(near))
             if near
-            else f"See http://{server}/catalogue for what it publishes."
+            else words("See http://{server}/catalogue for what it publishes.", server=server)
         )
-        super().__init__(f"{server} publishes no image {image!r}. {advice}")
+        super().__init__(
+            words(
+                "{server} publishes no image {image!r}. {advice}", server=server, image=image, advice=advice
+            )
+        )
 
 
 class UnknownRoot(OgtorrentError):
@@ -79,7 +89,9 @@ class UnknownRoot(OgtorrentError):
 
     def __init__(self, where: str, advice: str) -> None:
         self.where = where
-        super().__init__(f"There is no folder of images at {where}. {advice}")
+        super().__init__(
+            words("There is no folder of images at {where}. {advice}", where=where, advice=advice)
+        )
 
 
 class ImageLocked(OgtorrentError):
@@ -87,7 +99,11 @@ class ImageLocked(OgtorrentError):
 
     def __init__(self, image: str, why: str) -> None:
         self.image = image
-        super().__init__(f"The image {image!r} is locked: {why}. Try again when that has ended.")
+        super().__init__(
+            words(
+                "The image {image!r} is locked: {why}. Try again when that has ended.", image=image, why=why
+            )
+        )
 
 
 class UnfitImage(OgtorrentError):
@@ -95,7 +111,14 @@ class UnfitImage(OgtorrentError):
 
     def __init__(self, image: str, why: str, advice: str) -> None:
         self.image, self.why = image, why
-        super().__init__(f"The image {image!r} cannot be published: {why}. {advice}")
+        super().__init__(
+            words(
+                "The image {image!r} cannot be published: {why}. {advice}",
+                image=image,
+                why=why,
+                advice=advice,
+            )
+        )
 
 
 class NotWritable(OgtorrentError):
@@ -104,7 +127,9 @@ class NotWritable(OgtorrentError):
     def __init__(self, path: Path, why: str) -> None:
         self.path = path
         self.code = 0  # the errno, where there is one
-        super().__init__(f"{path} cannot be written: {why}. Check owner, mode and mount options.")
+        super().__init__(
+            words("{path} cannot be written: {why}. Check owner, mode and mount options.", path=path, why=why)
+        )
 
     @classmethod
     def of(cls, path: Path, error: OSError) -> NotWritable:
@@ -117,7 +142,7 @@ class NoCache(OgtorrentError):
     exit_code = 15
 
     def __init__(self, why: str, advice: str) -> None:
-        super().__init__(f"There is no cache: {why}. {advice}")
+        super().__init__(words("There is no cache: {why}. {advice}", why=why, advice=advice))
 
 
 class CacheFull(OgtorrentError):
@@ -128,12 +153,23 @@ class CacheFull(OgtorrentError):
     def __init__(self, image: str, needed: int, free: int, total: int | None = None) -> None:
         self.image, self.needed, self.free, self.total = image, needed, free, total
         if total is not None and needed > total:
-            state, advice = f"too small ({total} bytes in all)", "Give the cache a larger partition."
+            told = words(
+                "The cache is too small ({total} bytes in all): {image!r} needs {needed} more bytes and "
+                "{free} are free. Give the cache a larger partition.",
+                total=total,
+                image=image,
+                needed=needed,
+                free=free,
+            )
         else:
-            state, advice = "full", "Remove an image that is no longer wanted and run this again."
-        super().__init__(
-            f"The cache is {state}: {image!r} needs {needed} more bytes and {free} are free. {advice}"
-        )
+            told = words(
+                "The cache is full: {image!r} needs {needed} more bytes and {free} are free. Remove an image "
+                "that is no longer wanted and run this again.",
+                image=image,
+                needed=needed,
+                free=free,
+            )
+        super().__init__(told)
 
 
 class RepositoryUnreachable(OgtorrentError):
@@ -142,8 +178,12 @@ class RepositoryUnreachable(OgtorrentError):
     def __init__(self, server: str, why: str) -> None:
         self.server = server
         super().__init__(
-            f"The repository {server} does not answer: {why}. "
-            "Check the address, the network cable and that `ogtorrent serve` runs there."
+            words(
+                "The repository {server} does not answer: {why}. "
+                "Check the address, the network cable and that `ogtorrent serve` runs there.",
+                server=server,
+                why=why,
+            )
         )
 
 
@@ -153,7 +193,12 @@ class NotARepository(OgtorrentError):
     def __init__(self, server: str, why: str) -> None:
         self.server = server
         super().__init__(
-            f"{server} answers, but not as a repository of ogtorrent: {why}. Check the address and the port."
+            words(
+                "{server} answers, but not as a repository of ogtorrent: {why}. "
+                "Check the address and the port.",
+                server=server,
+                why=why,
+            )
         )
 
 
@@ -162,14 +207,23 @@ class UpdateFailed(OgtorrentError):
 
     def __init__(self, image: str, why: str, advice: str) -> None:
         self.image = image
-        super().__init__(f"The image {image!r} could not be brought into the cache: {why}. {advice}")
+        super().__init__(
+            words(
+                "The image {image!r} could not be brought into the cache: {why}. {advice}",
+                image=image,
+                why=why,
+                advice=advice,
+            )
+        )
 
 
 class HostileMetainfo(UpdateFailed):
     def __init__(self, source: str, why: str) -> None:
         self.source, self.why = source, why
         super().__init__(
-            source, f"its metainfo is refused, {why}", "Publish the image anew on the repository."
+            source,
+            words("its metainfo is refused, {why}", why=why),
+            words("Publish the image anew on the repository."),
         )
 
 
@@ -178,11 +232,13 @@ class CorruptImage(OgtorrentError):
 
     def __init__(self, image: str, why: str, advice: str) -> None:
         self.image = image
-        super().__init__(f"The image {image!r} is damaged: {why}. {advice}")
+        super().__init__(
+            words("The image {image!r} is damaged: {why}. {advice}", image=image, why=why, advice=advice)
+        )
 
 
 class CannotJoin(OgtorrentError):
     exit_code = 60
 
     def __init__(self, what: str, why: str, advice: str) -> None:
-        super().__init__(f"Cannot join {what}: {why}. {advice}")
+        super().__init__(words("Cannot join {what}: {why}. {advice}", what=what, why=why, advice=advice))

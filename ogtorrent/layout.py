@@ -18,6 +18,7 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from ogtorrent.errors import BadName, UnknownRoot
+from ogtorrent.words import words
 
 IMAGE_SUFFIXES = (".img", ".pgz", ".diff", ".dsk")  # what OpenGnsys calls an image
 CLONEZILLA_MARK = "clonezilla-img"  # Clonezilla leaves this file in every directory image
@@ -47,19 +48,22 @@ class Layout(StrEnum):
 def checked_component(component: str) -> str:
     """One directory or file name, if it may be used as one. Raises BadName."""
     if component in ("", ".", ".."):
-        raise BadName(component, "'.', '..' and empty names are no names")
+        raise BadName(component, words("'.', '..' and empty names are no names"))
     if "/" in component or "\\" in component:
-        raise BadName(component, "a name holds no slash")
+        raise BadName(component, words("a name holds no slash"))
     if component.startswith("."):
-        raise BadName(component, "names that begin with a dot are kept for unfinished files")
+        raise BadName(component, words("names that begin with a dot are kept for unfinished files"))
     if any(ord(letter) < 32 or ord(letter) == 127 for letter in component):
-        raise BadName(component, "it holds control characters")
+        raise BadName(component, words("it holds control characters"))
     try:
         length = len(component.encode())
     except UnicodeEncodeError:
-        raise BadName(component, "it is not valid UTF-8; rename it") from None
+        raise BadName(component, words("it is not valid UTF-8; rename it")) from None
     if length > LONGEST_NAME:
-        raise BadName(component[:40] + "...", f"it is {length} bytes long, {LONGEST_NAME} are allowed")
+        raise BadName(
+            component[:40] + "...",
+            words("it is {length} bytes long, {longest} are allowed", length=length, longest=LONGEST_NAME),
+        )
     return component
 
 
@@ -71,17 +75,17 @@ class ImagePath:
 
     def __post_init__(self) -> None:
         if not self.parts:
-            raise BadName("", "it is empty")
+            raise BadName("", words("it is empty"))
         for part in self.parts:
             checked_component(part)
         if self.name.endswith(tuple(Sidecar)):
-            raise BadName(self.name, "that is the name of a sidecar, not of an image")
+            raise BadName(self.name, words("that is the name of a sidecar, not of an image"))
 
     @classmethod
     def of(cls, subdirectory: str, image: str) -> ImagePath:
         """From the arguments of updateCache; the subdirectory may be `/` and begin with one."""
         if image.startswith("/"):
-            raise BadName(image, "it is an absolute path; give the path below the repository's images")
+            raise BadName(image, words("it is an absolute path; give the path below the repository's images"))
         units = [part for part in subdirectory.split("/") if part]
         return cls((*units, *image.split("/")))
 
@@ -146,7 +150,7 @@ class Root:
         try:
             return ImagePath(path.relative_to(self.path).parts)
         except ValueError:
-            raise BadName(str(path), f"it is not below {self.path}") from None
+            raise BadName(str(path), words("it is not below {path}", path=self.path)) from None
 
     def image_of_torrent(self, torrent: Path) -> ImagePath:
         return self.locate(torrent.with_name(torrent.name.removesuffix(Sidecar.TORRENT)))
@@ -242,7 +246,7 @@ def recognise(path: Path, layout: Layout | None = None) -> Root:
     """
     path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow a link to its real name
     if not path.is_dir():
-        raise UnknownRoot(str(path), "Make the folder or name another one.")
+        raise UnknownRoot(str(path), words("Make the folder or name another one."))
     if layout is None:
         return _recognised(path)
     match layout:
@@ -279,7 +283,9 @@ def _root(path: Path, layout: Layout) -> Root:
     try:
         return Root(path, Mirror(layout, name, path.parent.name if layout is Layout.EAC else ""))
     except BadName as error:
-        raise UnknownRoot(str(path), f"{error} Name the folder otherwise, or name another one.") from None
+        raise UnknownRoot(
+            str(path), words("{error} Name the folder otherwise, or name another one.", error=error)
+        ) from None
 
 
 def enclosing(image: Path) -> Root:
@@ -301,5 +307,6 @@ def default_root() -> Root:
         if candidate.is_dir():
             return recognise(candidate)
     raise UnknownRoot(
-        "any of OpenGnsys's places", "Name the folder that holds your images: ogtorrent serve FOLDER."
+        words("any of OpenGnsys's places"),
+        words("Name the folder that holds your images: ogtorrent serve FOLDER."),
     )

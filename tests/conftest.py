@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from machines import Seat, Server
 
+# Before the first word is loaded: whoever runs the tests may speak another language.
+os.environ["LC_ALL"] = "C.UTF-8"
+
 from ogtorrent.cli import main
 
 # Whoever starts the tests in the background has SIGINT ignored, and what the tests start would inherit it.

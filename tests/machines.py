@@ -155,7 +155,8 @@ class Server:
         """Whom the tracker knows: address, and whether it is `seeding` or `filling`."""
         for swarm in json.loads(self.get("/api/v1/swarms")[1])["swarms"]:
             if swarm["info_hash"] == published.info_hash.hex():
-                return {peer["address"]: peer["status"] for peer in swarm["repository"] + swarm["seats"]}
+                known = swarm["repository"] + swarm["seats"]
+                return {peer["address"]: peer["status"] for peer in known if peer["present"]}
         return {}
 
     def seeds(self, published: Metainfo) -> int:

@@ -7,18 +7,19 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parents[1]
-GROUND = {"errors", "layout", "files", "settings"}
+GROUND = {"errors", "layout", "files", "settings", "words"}
 # Who may import what of ogtorrent, besides itself: each room only what lies below it.
 BELOW = {
-    "": {"cli"},  # ogtorrent/__main__.py
+    "": {"cli", "words"},  # ogtorrent/__main__.py
     "cli": {"repository", "cache", "swarm", *GROUND},
     "repository": {"swarm", *GROUND},
     "cache": {"swarm", *GROUND},
     "swarm": GROUND,
-    "settings": {"errors", "layout", "files"},
-    "layout": {"errors"},
-    "files": {"errors"},
-    "errors": set(),
+    "settings": {"errors", "layout", "files", "words"},
+    "layout": {"errors", "words"},
+    "files": {"errors", "words"},
+    "errors": {"words"},
+    "words": set(),
 }
 NO_ROOM_YET = {"utils", "util", "helpers", "common", "core", "manager", "base", "misc"}
 
@@ -97,11 +98,16 @@ def test_the_tracker_knows_nothing_of_ogtorrent_nor_libtorrent() -> None:
     assert met == []
 
 
-def test_ogtorrent_meets_the_tracker_only_at_its_application() -> None:
+def test_ogtorrent_meets_the_tracker_only_at_its_application_and_its_languages() -> None:
     doors = {
         (room(module), name) for module, name in every_import("ogtorrent") if name.split(".")[0] == "tracker"
     }
-    assert doors == {("repository", "tracker.server")}
+    # One reader of catalogues, and one way to write sizes and times, for page and terminal.
+    assert doors == {
+        ("repository", "tracker.server"),
+        ("words", "tracker.words.Words"),
+        ("words", "tracker.words.preferred"),
+    }
 
 
 @pytest.mark.parametrize("package", ["ogtorrent", "tracker"])

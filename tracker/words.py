@@ -3,16 +3,15 @@
 English stands in the code; other languages stand in `locale/LANGUAGE.po` of each package, read as they are:
 there is nothing to compile. Sizes are in bytes, rates in bytes per second, spans in seconds, moments in
 seconds since 1970.
+
+A command is loaded in every run: babel comes when something is asked of it, and English texts and figures do
+without.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache, lru_cache
 from pathlib import Path
-
-from babel import Locale, negotiate_locale
-from babel.dates import format_date, format_time
-from babel.messages.pofile import read_po
 
 LANGUAGES = ("en", "es")
 
@@ -24,6 +23,8 @@ def read_catalogue(folder: Path, language: str) -> Catalogue:
     """The texts of `folder/LANGUAGE.po` by their English; none for English itself."""
     if language == "en":
         return {}
+    from babel.messages.pofile import read_po
+
     with (folder / f"{language}.po").open("rb") as file:
         catalogue = read_po(file, locale=language)
     texts = {}
@@ -41,19 +42,18 @@ class Words:
     def __init__(self, language: str, folder: Path) -> None:
         self.language = language
         self._texts = read_catalogue(folder, language)
-        self._locale = Locale.parse(language)
-        self._point = str(self._locale.number_symbols["latn"]["decimal"])
+        self._point = "." if language == "en" else _point(language)
         # A page has thousands of figures and few different ones.
         self.bytes = lru_cache(4096)(self._bytes)
         self.rate = lru_cache(4096)(self._rate)
         self.span = lru_cache(4096)(self._span)
 
-    def __call__(self, text: str, **facts: object) -> str:
+    def __call__(self, text: str, /, **facts: object) -> str:
         """The text in this language."""
         translated = self._texts.get(text, (text,))[0]
         return translated.format(**facts) if facts else translated
 
-    def plural(self, one: str, many: str, count: int, **facts: object) -> str:
+    def plural(self, one: str, many: str, count: int, /, **facts: object) -> str:
         """The text for that many; `{count}` is the number."""
         forms = self._texts.get(one, (one, many))
         return forms[min(int(count != 1), len(forms) - 1)].format(count=count, **facts)
@@ -68,11 +68,15 @@ class Words:
 
     def clock(self, moment: float) -> str:
         """A time of day, where the server is."""
-        return format_time(datetime.fromtimestamp(moment), "short", locale=self._locale)
+        from babel.dates import format_time
+
+        return format_time(datetime.fromtimestamp(moment), "short", locale=self.language)
 
     def day(self, moment: float) -> str:
         """A date, where the server is."""
-        return format_date(datetime.fromtimestamp(moment), "medium", locale=self._locale)
+        from babel.dates import format_date
+
+        return format_date(datetime.fromtimestamp(moment), "medium", locale=self.language)
 
     def _bytes(self, amount: float) -> str:
         for unit in ("B", "KiB", "MiB", "GiB"):
@@ -96,6 +100,16 @@ class Words:
         return f"{value:.3g}".replace(".", self._point)
 
 
-def preferred(wanted: Sequence[str]) -> str:
+def _point(language: str) -> str:
+    from babel import Locale
+
+    return str(Locale.parse(language).number_symbols["latn"]["decimal"])
+
+
+def preferred(wanted: Iterable[str]) -> str:
     """The language for whoever wants these, the dearest first (`es-AR`, `es_ES`); English if none fits."""
-    return (negotiate_locale(list(wanted), list(LANGUAGES), sep="-") or "en") if wanted else "en"
+    for name in wanted:
+        language = name.replace("_", "-").partition("-")[0].casefold()
+        if language in LANGUAGES:
+            return language
+    return "en"

@@ -23,9 +23,11 @@ from ogtorrent.cache import events
 from ogtorrent.cache.launch import launch
 from ogtorrent.cache.options import TorrentOptions
 from ogtorrent.cache.order import Order
+from ogtorrent.cache.server import Server
 from ogtorrent.errors import CannotJoin, OgtorrentError
 from ogtorrent.layout import Layout, Mirror, cache_root, seeder_home
 from ogtorrent.swarm import metainfo
+from ogtorrent.words import words
 
 LARGEST_REQUEST = 32 * 1024 * 1024  # bytes of a line; metainfo comes in it
 PEER_PORT = 6881  # that a seat listens on
@@ -54,8 +56,11 @@ def encode(request: Request) -> bytes:
                 "torrent": base64.b64encode(request.metainfo.raw).decode(),
                 "options": str(request.options),
                 "trackers": list(request.trackers),
-                "repository": request.repository,
+                "repository": request.repository.address,
+                "host": request.repository.host,
+                "port": request.repository.port,
                 "verify": request.verify,
+                "seat": request.name,
             }
     return json.dumps(fields).encode() + b"\n"
 
@@ -74,8 +79,9 @@ def decode(line: bytes, cache: Path) -> Request:
         metainfo.decode(base64.b64decode(fields["torrent"], validate=True), "the request"),
         TorrentOptions.parse(fields["options"]),
         tuple(fields["trackers"]),
-        fields["repository"],
+        Server(fields["host"], fields["port"], fields["repository"]),
         fields["verify"],
+        fields["seat"],
     )
 
 
@@ -195,9 +201,12 @@ class Seeder:
         with Home(self._cache) as home, contextlib.suppress(OSError):
             last = home.log.read_text(errors="replace").strip().rpartition("\n")[2][-400:]
         return CannotJoin(
-            "the seeder of the cache",
-            f"it ended: {last}" if last else "it ended",
-            f"See {seeder_home(self._cache) / 'seeder.log'} and run this again; what came is kept.",
+            words("the seeder of the cache"),
+            words("it ended: {last}", last=last) if last else words("it ended"),
+            words(
+                "See {log} and run this again; what came is kept.",
+                log=seeder_home(self._cache) / "seeder.log",
+            ),
         )
 
 
@@ -218,4 +227,4 @@ def stop(cache: Path) -> bool:
                 os.close(lock)
                 return True
             time.sleep(0.01)
-    raise CannotJoin("the seeder of the cache", "it does not end", "End its process.")
+    raise CannotJoin(words("the seeder of the cache"), words("it does not end"), words("End its process."))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,11 +12,14 @@ from pathlib import Path
 from ogtorrent.cache import events, landing
 from ogtorrent.cache.inventory import cached
 from ogtorrent.cache.order import Order
+from ogtorrent.cache.partition import room
 from ogtorrent.cache.plan import Check, Fetch, NoSpace, UpToDate, plan
 from ogtorrent.errors import CacheFull, CannotJoin, CorruptImage, NotWritable, OgtorrentError, UpdateFailed
 from ogtorrent.layout import Sidecar
-from ogtorrent.swarm.session import DiskTrouble, Progress, Session, Start, Torrent, places
+from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.sidecars import write_sidecars
+from ogtorrent.swarm.torrent import DiskTrouble, Progress, Start, Torrent, places
+from ogtorrent.words import words
 
 # Seconds between looks at the room, and progress events: short while the peers come, then long.
 FIRST_LOOK, TICK = 0.1, 1.0
@@ -40,6 +42,11 @@ class Fill:
         self._started = time.monotonic()
         self._had = 0  # verified bytes before the first one was fetched
         self._fetched = self._from_repository = 0
+
+    @property
+    def torrent(self) -> Torrent | None:
+        """What the session holds of the image now."""
+        return self._torrent
 
     async def run(self) -> Torrent:
         """Raises OgtorrentError; then the session holds nothing of the image any more."""
@@ -90,15 +97,8 @@ class Fill:
     async def _plan(self, checked: bool) -> UpToDate | Check | Fetch | NoSpace:
         order = self.order
         found = await asyncio.to_thread(cached, order.root, order.metainfo.image)
-        free, total = self._room()
+        free, total = room(order.cache)
         return plan(order.metainfo, found, free, total, order.verify, checked)
-
-    def _room(self) -> tuple[int, int]:
-        """Free bytes of the cache, and all."""
-        room = os.statvfs(self.order.cache)
-        # The blocks that a file system keeps for root are root's to fill.
-        free = room.f_bfree if os.geteuid() == 0 else room.f_bavail
-        return free * room.f_frsize, room.f_blocks * room.f_frsize
 
     async def _checked_in_place(self, mend: bool) -> bool:
         """Read what stands under the final name; True where it is the image, or is now."""
@@ -179,15 +179,24 @@ class Fill:
         # A peer that leaves takes along what it gave since the last look, a foreign seed even all: it
         # leaves whoever is whole.
         self._fetched = max(sum(progress.given.values()), progress.done - self._had)
-        self._from_repository = progress.given.get(self.order.repository, 0)
+        self._from_repository = progress.given.get(self.order.repository.address, 0)
 
     def _nobody(self, torrent: Torrent, progress: Progress) -> OgtorrentError:
-        heard = f"; the tracker said: {torrent.tracker_trouble}" if torrent.tracker_trouble else ""
+        heard = torrent.tracker_trouble and words(
+            "; the tracker said: {sentence}", sentence=torrent.tracker_trouble
+        )
         return CannotJoin(
-            f"the swarm of {str(self.order.metainfo.image)!r}",
-            f"no byte came for {PATIENCE:.0f} s from {progress.peers} peers{heard}",
-            "Check that the repository serves and that its peer port is not blocked; what came is kept, "
-            "and the next run goes on from there.",
+            words("the swarm of {image!r}", image=str(self.order.metainfo.image)),
+            words(
+                "no byte came for {seconds:.0f} s from {peers} peers{heard}",
+                seconds=PATIENCE,
+                peers=progress.peers,
+                heard=heard,
+            ),
+            words(
+                "Check that the repository serves and that its peer port is not blocked; what came is kept, "
+                "and the next run goes on from there."
+            ),
         )
 
     def _in_our_words(self, trouble: DiskTrouble | NotWritable | OSError) -> OgtorrentError:
@@ -200,15 +209,17 @@ class Fill:
                 missing = (
                     self.order.metainfo.size - cached(self.order.root, self.order.metainfo.image).partial
                 )
-                return CacheFull(image, max(0, missing), self._room()[0])
+                return CacheFull(image, max(0, missing), room(self.order.cache)[0])
             case errno.EIO:
-                return CorruptImage(image, what, "The cache's disk has errors; check it.")
+                return CorruptImage(image, what, words("The cache's disk has errors; check it."))
             case _ if isinstance(trouble, NotWritable):
                 return trouble
             case errno.EROFS | errno.EACCES | errno.EPERM:
                 return NotWritable(Path(trouble.path), what)
             case _:
-                return UpdateFailed(image, what, "Check the cache's disk; the next run goes on from there.")
+                return UpdateFailed(
+                    image, what, words("Check the cache's disk; the next run goes on from there.")
+                )
 
     def _check_inside(self) -> None:
         """A link in the cache must not lead a download, or what is mended in place, out of it."""
@@ -216,7 +227,7 @@ class Fill:
         inside = order.cache.resolve()
         for path in (order.place.parent, *map(Path, places(order.metainfo, order.place))):
             if not path.resolve().is_relative_to(inside):
-                raise NotWritable(path, f"a link leads out of the cache {inside}")
+                raise NotWritable(path, words("a link leads out of the cache {cache}", cache=inside))
 
     def _add(self, place: Path, start: Start) -> Torrent:
         return self._session.add(self.order.metainfo, place, self.order.trackers, start)

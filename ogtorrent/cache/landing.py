@@ -15,7 +15,7 @@ from pathlib import Path
 from ogtorrent.files import sync_directory
 from ogtorrent.layout import Root
 from ogtorrent.swarm.metainfo import Metainfo
-from ogtorrent.swarm.session import Torrent, places
+from ogtorrent.swarm.torrent import Torrent, places
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # <fcntl.h>, <linux/fs.h>
 

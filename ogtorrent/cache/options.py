@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ogtorrent.errors import BadOptions
+from ogtorrent.words import words
 
 LONGEST = 366 * 24 * 3600  # seconds
 
@@ -27,12 +28,12 @@ class TorrentOptions:
         """Raises BadOptions."""
         match = re.fullmatch(r"([A-Za-z]+):([0-9]{1,12})", text, re.ASCII)
         if match is None:
-            raise BadOptions(text[:80], "it is not of the form MODE:SECONDS")
+            raise BadOptions(text[:80], words("it is not of the form MODE:SECONDS"))
         mode, seconds = match[1].lower(), int(match[2])
         if mode not in tuple(Mode):
-            raise BadOptions(text[:80], f"there is no mode {match[1][:40]!r}")
+            raise BadOptions(text[:80], words("there is no mode {mode!r}", mode=match[1][:40]))
         if seconds > LONGEST:
-            raise BadOptions(text[:80], f"{seconds} seconds are more than a year")
+            raise BadOptions(text[:80], words("{seconds} seconds are more than a year", seconds=seconds))
         return cls(Mode(mode), seconds)
 
     @property

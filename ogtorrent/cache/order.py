@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ogtorrent.cache.options import TorrentOptions
+from ogtorrent.cache.server import Server
 from ogtorrent.layout import Root
 from ogtorrent.swarm.metainfo import Metainfo
 
@@ -20,8 +21,9 @@ class Order:
     metainfo: Metainfo
     options: TorrentOptions
     trackers: Sequence[str]
-    repository: str  # its address: whose bytes are not another seat's
+    repository: Server
     verify: bool
+    name: str  # of this PC, as people know it
 
     @property
     def place(self) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ogtorrent.errors import NoCache, NotWritable
 from ogtorrent.layout import seeder_home
+from ogtorrent.words import words
 
 LABEL = "CACHE"
 MOUNTS = Path("/proc/self/mountinfo")
@@ -19,7 +20,10 @@ def find(named: Path | None) -> Path:
     """The cache's directory, ready to be written. Raises NoCache, NotWritable."""
     if named is not None:
         if not named.is_dir():
-            raise NoCache(f"{named} is no directory", "Make it, or name another one with --cache.")
+            raise NoCache(
+                words("{named} is no directory", named=named),
+                words("Make it, or name another one with --cache."),
+            )
         cache = named.absolute()
     else:
         cache = _mounted()
@@ -34,12 +38,20 @@ def find(named: Path | None) -> Path:
     return cache
 
 
+def room(cache: Path) -> tuple[int, int]:
+    """Free bytes of a cache, and all. Raises OSError."""
+    told = os.statvfs(cache)
+    # The blocks that a file system keeps for root are root's to fill.
+    free = told.f_bfree if os.geteuid() == 0 else told.f_bavail
+    return free * told.f_frsize, told.f_blocks * told.f_frsize
+
+
 def _mounted() -> Path:
     device = _device()
     if device is None:
         raise NoCache(
-            f"no partition has the label {LABEL}",
-            "Name a directory with --cache DIR, or label a partition: e2label /dev/sdXN CACHE.",
+            words("no partition has the label {label}", label=LABEL),
+            words("Name a directory with --cache DIR, or label a partition: e2label /dev/sdXN CACHE."),
         )
     number = device.stat().st_rdev
     wanted = f"{os.major(number)}:{os.minor(number)}"
@@ -49,8 +61,12 @@ def _mounted() -> Path:
             # A space in the name is `\040`; everything else stands as it is.
             return Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4]))
     raise NoCache(
-        f"the partition {device} has the label {LABEL} but is not mounted",
-        f"Mount it: mkdir -p /mnt/{device.name} && mount {device} /mnt/{device.name}.",
+        words("the partition {device} has the label {label} but is not mounted", device=device, label=LABEL),
+        words(
+            "Mount it: mkdir -p {place} && mount {device} {place}.",
+            place=f"/mnt/{device.name}",
+            device=device,
+        ),
     )
 
 
@@ -66,7 +82,11 @@ def _device() -> Path | None:
             continue
         except subprocess.TimeoutExpired as error:
             raise NoCache(
-                "blkid does not come back; a disk may be failing", "Name the cache with --cache DIR."
+                words("blkid does not come back; a disk may be failing"),
+                words("Name the cache with --cache DIR."),
             ) from error
         return Path(found.stdout.strip()) if found.returncode == 0 else None
-    raise NoCache("the program blkid is missing", "Install util-linux, or name the cache with --cache DIR.")
+    raise NoCache(
+        words("the program blkid is missing"),
+        words("Install util-linux, or name the cache with --cache DIR."),
+    )

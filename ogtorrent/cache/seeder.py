@@ -18,14 +18,18 @@ from ogtorrent.cache.fill import Fill, Tell
 from ogtorrent.cache.inventory import inventory
 from ogtorrent.cache.options import Mode
 from ogtorrent.cache.order import Order
+from ogtorrent.cache.reporter import Reporter
 from ogtorrent.errors import ImageLocked, OgtorrentError
 from ogtorrent.swarm import policy
-from ogtorrent.swarm.session import Session, Start, Torrent
+from ogtorrent.swarm.session import Session
+from ogtorrent.swarm.torrent import Start, Torrent
+from ogtorrent.words import words
 
 log = logging.getLogger(__name__)
 
 FIRST_CALL = 20.0  # seconds that a seeder waits for the command that started it
 IDLE = 1.0  # seconds without work before it ends
+LAST_WORDS = 1.0  # seconds that the end of a fill has to be reported, if nothing else keeps us
 
 Listener = asyncio.Queue[events.Event]
 
@@ -44,6 +48,7 @@ class Seeding:
     torrent: Torrent
     session: Session
     until: float  # monotonic seconds; infinity for a service
+    reporting: asyncio.Task[None] | None  # to the server that it came from
 
 
 def run(cache: Path, address: str, port: int, stays: bool) -> None:
@@ -66,6 +71,7 @@ class Seeder:
         self._cache, self._address, self._port, self._stays = cache, address, port, stays
         self._fills: dict[Path, Running] = {}  # by the image's place
         self._seeding: dict[Path, Seeding] = {}
+        self._reporting: set[asyncio.Task[None]] = set()
         self._connections = 0
         self._busy_until = time.monotonic() + FIRST_CALL
         self._stop = asyncio.Event()
@@ -92,13 +98,14 @@ class Seeder:
             for running in self._fills.values():
                 running.task.cancel()
             await asyncio.gather(*(running.task for running in self._fills.values()), return_exceptions=True)
+            await self._end_reports()
         log.info("ended")
 
     async def _take_up_all(self) -> None:
         for root, whole in await asyncio.to_thread(lambda: list(inventory(self._cache))):
             place = root.image(whole.image)
             torrent = self._session.add(whole, place, whole.trackers, Start.WHOLE)
-            self._seeding[place] = Seeding(torrent, self._session, float("inf"))
+            self._seeding[place] = Seeding(torrent, self._session, float("inf"), None)
             log.info("%s: seeding", place)
 
     async def _until_done(self) -> None:
@@ -106,9 +113,9 @@ class Seeder:
             now = time.monotonic()
             for place in [place for place, seeding in self._seeding.items() if seeding.until <= now]:
                 log.info("%s: its time as a seed is over", place)
-                seeding = self._seeding.pop(place)
+                seeding = self._take_back(place)
                 seeding.session.remove(seeding.torrent)
-            if self._fills or self._seeding or self._connections:
+            if self._fills or self._seeding or self._connections or self._reporting:
                 self._busy_until = now + IDLE
             elif now > self._busy_until and not self._stays:
                 return
@@ -147,9 +154,13 @@ class Seeder:
         if running is None:
             running = self._begin(order)
         elif running.fill.order.metainfo.info_hash != order.metainfo.info_hash:
-            raise ImageLocked(
-                str(order.metainfo.image), "another version of it is being fetched into this cache"
+            locked = ImageLocked(
+                str(order.metainfo.image), words("another version of it is being fetched into this cache")
             )
+            refused = Reporter(order, self._session, self._address, lambda: None)
+            refused.hear(events.Failed(str(locked), locked.exit_code))
+            self._start_reports(refused)
+            raise locked
         listener: Listener = asyncio.Queue()
         running.listeners.add(listener)
         gone = asyncio.ensure_future(reader.read())
@@ -172,7 +183,7 @@ class Seeder:
 
     def _begin(self, order: Order) -> Running:
         log.info("%s: wanted from %s", order.place, order.repository)
-        seeding = self._seeding.pop(order.place, None)
+        seeding = self._take_back(order.place) if order.place in self._seeding else None
         session = self._leechers.session if order.options.mode is Mode.LEECHER else self._session
         seeded = seeding.torrent if seeding is not None else None
         if seeding is not None and seeding.session is not session:
@@ -182,14 +193,20 @@ class Seeder:
         def tell(event: events.Event) -> None:
             for listener in running.listeners:
                 listener.put_nowait(event)
+            reporter.hear(event)
 
         fill = Fill(order, session, seeded, tell)
+        reporter = Reporter(order, session, self._address, lambda: fill.torrent)
+        reporting = self._start_reports(reporter)
         until = seeding.until if seeding is not None else 0.0
-        running = Running(fill, asyncio.ensure_future(self._fill(fill, session, until, tell)))
+        filling = asyncio.ensure_future(self._fill(fill, session, until, tell, reporting))
+        running = Running(fill, filling)
         self._fills[order.place] = running
         return running
 
-    async def _fill(self, fill: Fill, session: Session, until: float, tell: Tell) -> None:
+    async def _fill(
+        self, fill: Fill, session: Session, until: float, tell: Tell, reporting: asyncio.Task[None]
+    ) -> None:
         order = fill.order
         try:
             torrent = await fill.run()
@@ -198,13 +215,43 @@ class Seeder:
             tell(events.Failed(str(error), error.exit_code))
         except Exception as error:
             log.exception("%s", order.place)
-            tell(events.Failed(f"unforeseen: {type(error).__name__}: {error}.", OgtorrentError.exit_code))
+            tell(
+                events.Failed(
+                    words("unforeseen: {error}.", error=f"{type(error).__name__}: {error}"),
+                    OgtorrentError.exit_code,
+                )
+            )
+        except asyncio.CancelledError:
+            reporting.cancel()
+            raise
         else:
             log.info("%s: whole", order.place)
-            until = max(until, time.monotonic() + order.options.seeding_seconds)
-            self._seeding[order.place] = Seeding(torrent, session, until)
+            until = max(until, time.monotonic() + max(LAST_WORDS, order.options.seeding_seconds))
+            self._seeding[order.place] = Seeding(torrent, session, until, reporting)
         finally:
             del self._fills[order.place]
+
+    def _take_back(self, place: Path) -> Seeding:
+        seeding = self._seeding.pop(place)
+        if seeding.reporting is not None:
+            seeding.reporting.cancel()
+        return seeding
+
+    def _start_reports(self, reporter: Reporter) -> asyncio.Task[None]:
+        reporting = asyncio.ensure_future(reporter.run())
+        self._reporting.add(reporting)
+        reporting.add_done_callback(self._reporting.discard)
+        return reporting
+
+    async def _end_reports(self) -> None:
+        """What seeds has told it all; of a failure, perhaps of this instant, the server is to hear."""
+        for place in list(self._seeding):
+            self._take_back(place)
+        if self._reporting:
+            await asyncio.wait(self._reporting, timeout=LAST_WORDS)
+        for reporting in self._reporting:
+            reporting.cancel()
+        await asyncio.gather(*self._reporting, return_exceptions=True)
 
 
 class Leechers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,18 +10,27 @@ from ogtorrent.cache import catalogue, events, partition
 from ogtorrent.cache.control import Seeder
 from ogtorrent.cache.options import TorrentOptions
 from ogtorrent.cache.order import Order
+from ogtorrent.cache.server import Server
 from ogtorrent.layout import ImagePath, cache_root
 
 
 def update(
-    server: str, image: ImagePath, directory: Path | None, options: TorrentOptions, address: str, verify: bool
+    server: str,
+    image: ImagePath,
+    directory: Path | None,
+    options: TorrentOptions,
+    address: str,
+    verify: bool,
+    name: str | None,
 ) -> Iterator[events.Event]:
     """Begin, and return the events to come, the last one Done or Failed. Raises OgtorrentError.
+
+    `name` is what the repository's page calls this PC; its host name where it is None.
 
     Call it before any thread is started: it may fork.
     """
     cache = partition.find(directory)
-    repository = catalogue.Server.parse(server)
+    repository = Server.parse(server)
     seeder = Seeder(cache, address)
     seeder.start()
     offer = catalogue.ask(repository, image)
@@ -32,7 +42,8 @@ def update(
         offer.metainfo,
         options,
         tuple(trackers),
-        repository.address,
+        repository,
         verify,
+        socket.gethostname().partition(".")[0] if name is None else name,
     )
     return seeder.update(order)

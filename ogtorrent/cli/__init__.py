@@ -9,6 +9,7 @@ import click
 
 from ogtorrent import __version__
 from ogtorrent.errors import OgtorrentError
+from ogtorrent.words import words
 
 # Each command's module is imported when it is called: a seat starts in a moment, without aiohttp.
 COMMANDS = {
@@ -16,6 +17,7 @@ COMMANDS = {
     "demo": "ogtorrent.cli.demo:demo",
     "publish": "ogtorrent.cli.publish:publish",
     "serve": "ogtorrent.cli.serve:serve",
+    "swarm": "ogtorrent.cli.swarm:swarm",
     "update-cache": "ogtorrent.cli.update_cache:update_cache",
 }
 
@@ -30,13 +32,29 @@ class _Commands(click.Group):
         module, _, attribute = COMMANDS[name].partition(":")
         command = getattr(__import__(module, fromlist=[attribute]), attribute)
         assert isinstance(command, click.Command)
+        for one in (command, *getattr(command, "commands", {}).values()):
+            _in_words(one)
         return command
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def _in_words(command: click.Command) -> None:
+    """What click writes into each usage line and does not look up."""
+    if isinstance(command, click.Group):
+        command.subcommand_metavar = words("COMMAND [ARGS]...")
+    command.options_metavar = words("[OPTIONS]")
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=words("Fills a classroom of PCs with a disk image, by a swarm of their own caches."),
+)
 @click.version_option(__version__, prog_name="ogtorrent")
 def cli() -> None:
-    """Fills a classroom of PCs with a disk image, by a swarm of their own caches."""
+    pass
+
+
+_in_words(cli)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -50,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("ogtorrent: interrupted", err=True)
+        click.echo("ogtorrent: " + words("interrupted"), err=True)
         sys.exit(130)
     except OgtorrentError as error:
         click.echo(f"ogtorrent: {error}", err=True)
@@ -59,8 +77,12 @@ def main(arguments: list[str] | None = None) -> None:
         if os.environ.get("OGTORRENT_TRACEBACK"):
             raise
         click.echo(
-            f"ogtorrent: unforeseen: {type(error).__name__}: {error}. This is a defect of ogtorrent; "
-            "set OGTORRENT_TRACEBACK=1, run it again and report what it prints.",
+            "ogtorrent: "
+            + words(
+                "unforeseen: {error}. This is a defect of ogtorrent; "
+                "set OGTORRENT_TRACEBACK=1, run it again and report what it prints.",
+                error=f"{type(error).__name__}: {error}",
+            ),
             err=True,
         )
         sys.exit(OgtorrentError.exit_code)

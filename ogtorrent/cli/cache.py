@@ -9,45 +9,48 @@ import click
 from ogtorrent.cache import control, partition
 from ogtorrent.cache.control import Home
 from ogtorrent.errors import ImageLocked
+from ogtorrent.words import words
 
 cache_option = click.option(
     "--cache",
     "directory",
     type=click.Path(readable=False, path_type=Path),
-    help="The cache; the partition labelled CACHE by default.",
+    metavar=words("DIR"),
+    help=words("The cache; the partition labelled CACHE by default."),
 )
 
 
-@click.group()
+@click.group(help=words("The cache of this PC."))
 def cache() -> None:
-    """The cache of this PC."""
+    pass
 
 
-@cache.command()
+@cache.command(help=words("Seed every whole image of the cache until SIGTERM or Ctrl-C."))
 @cache_option
-@click.option("--address", default="0.0.0.0", show_default=True, help="The address to seed from.")
+@click.option(
+    "--address", default="0.0.0.0", metavar="IP", show_default=True, help=words("The address to seed from.")
+)
 @click.option(
     "--port",
     default=control.PEER_PORT,
     show_default=True,
     type=click.IntRange(0, 65535),
-    help="The port to seed from.",
+    metavar=words("PORT"),
+    help=words("The port to seed from."),
 )
 def seed(directory: Path | None, address: str, port: int) -> None:
-    """Seed every whole image of the cache until SIGTERM or Ctrl-C."""
     # Not before it is needed: `cache stop` does without libtorrent.
     from ogtorrent.cache import seeder
 
     found = partition.find(directory)
     with Home(found) as home:
         if home.claim() is None:
-            raise ImageLocked(str(found), "a seeder of this cache runs already")
+            raise ImageLocked(str(found), words("a seeder of this cache runs already"))
     seeder.run(found, address, port, stays=True)
 
 
-@cache.command()
+@cache.command(help=words("End the cache's seeder; its images stay."))
 @cache_option
 def stop(directory: Path | None) -> None:
-    """End the cache's seeder; its images stay."""
     if not control.stop(partition.find(directory)):
-        click.echo("no seeder runs")
+        click.echo(words("no seeder runs"))

@@ -22,8 +22,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from ogtorrent.cache import events
-from ogtorrent.cli.update_cache import amount, duration
 from ogtorrent.errors import CacheFull, UnknownRoot, UpdateFailed
+from ogtorrent.words import words
 
 SEATS = 8
 SIZE = 256 * 1024 * 1024
@@ -55,24 +55,28 @@ class Seat:
         return self.progress.done / self.progress.size if self.progress else 0.0
 
 
-@click.command()
-@click.option(
-    "--image", type=click.Path(path_type=Path), help="The image; 256 MiB of random bytes by default."
+@click.command(
+    help=words(
+        "Fill a room of eight caches on this machine, and show it.\n\n"
+        "Repository and caches live below the directory for temporary files (TMPDIR names another), "
+        "on loopback addresses of their own; nothing of it stays."
+    )
 )
-@click.option("--keep", is_flag=True, help="Leave everything up until Ctrl-C.")
+@click.option(
+    "--image",
+    type=click.Path(path_type=Path),
+    metavar=words("FILE"),
+    help=words("The image; 256 MiB of random bytes by default."),
+)
+@click.option("--keep", is_flag=True, help=words("Leave everything up until Ctrl-C."))
 def demo(image: Path | None, keep: bool) -> None:
-    """Fill a room of eight caches on this machine, and show it.
-
-    Repository and caches live below the directory for temporary files (TMPDIR names another),
-    on loopback addresses of their own; nothing of it stays.
-    """
     if image is not None and not image.is_file():
-        raise UnknownRoot(str(image), "Name a file with --image, or leave it out.")
+        raise UnknownRoot(str(image), words("Name a file with --image, or leave it out."))
     size = image.stat().st_size if image is not None else SIZE
     free = shutil.disk_usage(tempfile.gettempdir()).free
     needed = (SEATS + 1) * size + 64 * 1024 * 1024
     if needed > free:
-        raise CacheFull(f"the demo in {tempfile.gettempdir()}", needed, free)
+        raise CacheFull(words("the demo in {directory}", directory=tempfile.gettempdir()), needed, free)
     with tempfile.TemporaryDirectory(prefix="ogtorrent-demo-") as directory:
         sys.exit(asyncio.run(_run(Path(directory), image, keep)))
 
@@ -83,11 +87,14 @@ async def _run(top: Path, image: Path | None, keep: bool) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupted.set)
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"A repository and {SEATS} PCs, on loopback addresses of this machine.")
+    console.print(words("A repository and {count} PCs, on loopback addresses of this machine.", count=SEATS))
     original = await asyncio.to_thread(_make_image, top, image)
     seats = [Seat(number, top / f"pc{number}") for number in range(1, SEATS + 1)]
     async with _repository(top / "repository" / "images") as server:
-        console.print(f"image {NAME}, {amount(original.stat().st_size)}; page http://{server}/")
+        size = words.bytes(original.stat().st_size)
+        console.print(
+            words("image {name}, {size}; page {page}", name=NAME, size=size, page=f"http://{server}/")
+        )
         try:
             filling = asyncio.ensure_future(_fill(server, seats, console))
             ended = asyncio.ensure_future(interrupted.wait())
@@ -95,12 +102,18 @@ async def _run(top: Path, image: Path | None, keep: bool) -> int:
             if not filling.done():
                 filling.cancel()
                 await asyncio.wait((filling,))
-                console.print("interrupted")
+                console.print(words("interrupted"))
                 return 130
             filling.result()
             good = await _report(original, seats, console)
             if keep:
-                console.print(f"The page stays at http://{server}/ until Ctrl-C; the caches are below {top}.")
+                console.print(
+                    words(
+                        "The page stays at {page} until Ctrl-C; the caches are below {directory}.",
+                        page=f"http://{server}/",
+                        directory=top,
+                    )
+                )
                 await ended
             return 0 if good else UpdateFailed.exit_code
         finally:
@@ -148,7 +161,9 @@ async def _repository(root: Path) -> AsyncIterator[str]:
         if not server:
             last = log.read_text(errors="replace").strip().rpartition("\n")[2]
             raise UpdateFailed(
-                NAME, f"the demo's server did not start: {last}", "See `ogtorrent serve --help`."
+                NAME,
+                words("the demo's server did not start: {last}", last=last),
+                words("See `ogtorrent serve --help`."),
             )
         yield server
     finally:
@@ -183,7 +198,7 @@ async def _watch(commands: Sequence[asyncio.Future[None]], every: float, show: C
 async def _update(server: str, seat: Seat) -> None:
     process = await asyncio.create_subprocess_exec(
         *_command("update-cache", server, "/", NAME, "--cache", str(seat.cache)),
-        *("--address", seat.address, "--json"),
+        *("--address", seat.address, "--name", seat.name, "--json"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,  # what it says there stands in the last event too
         start_new_session=True,
@@ -202,12 +217,21 @@ async def _update(server: str, seat: Seat) -> None:
 
 
 def _table(seats: list[Seat]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column in ("PC", "address", "", "rate", "from seats", "left"):
-        table.add_column(column, justify="right" if column in ("rate", "from seats", "left") else "left")
+    table = _columns(["PC", words("address"), ""], [words("rate"), words("from seats"), words("time left")])
     for seat in seats:
         bar = ProgressBar(total=1.0, completed=seat.part, width=40, finished_style="green")
         table.add_row(seat.name, seat.address, bar, *_cells(seat))
+    return table
+
+
+def _columns(left: list[str], figures: list[str], last: Sequence[str] = ()) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in left:
+        table.add_column(name)
+    for name in figures:
+        table.add_column(name, justify="right")
+    for name in last:
+        table.add_column(name)
     return table
 
 
@@ -215,17 +239,17 @@ def _cells(seat: Seat) -> tuple[str, str, str]:
     match seat.last:
         case events.Done() as done:
             return (
-                f"{amount(int(done.fetched / done.seconds))}/s",
-                f"{100 * done.from_seats // max(1, done.fetched)} %",
-                f"done in {duration(done.seconds)}",
+                words.rate(done.fetched / done.seconds),
+                words.percent(done.from_seats / max(1, done.fetched)),
+                words("done in {time}", time=words.span(done.seconds)),
             )
         case events.Progress() as now:
-            share = 100 * now.from_seats // max(1, now.from_seats + now.from_repository)
-            return f"{amount(now.rate)}/s", f"{share} %", duration(now.left) if now.left is not None else ""
+            share = words.percent(now.from_seats / max(1, now.from_seats + now.from_repository))
+            return words.rate(now.rate), share, words.span(now.left) if now.left is not None else ""
         case events.Failed() as failed:
             return "", "", failed.message
         case _:
-            return "", "", "starting"
+            return "", "", words("starting")
 
 
 def _line(seats: list[Seat]) -> str:
@@ -238,16 +262,14 @@ async def _report(original: Path, seats: list[Seat], console: Console) -> bool:
         asyncio.to_thread(_digest, original),
         *(asyncio.to_thread(_digest, seat.cache / "images" / NAME) for seat in seats),
     )
-    table = Table(box=None, pad_edge=False)
-    for column in ("PC", "time", "from seats", "SHA-256"):
-        table.add_column(column, justify="right" if column in ("time", "from seats") else "left")
+    table = _columns(["PC"], [words("time"), words("from seats")], ["SHA-256"])
     for seat, digest in zip(seats, digests, strict=True):
-        same = "same" if digest == wanted else "DIFFERS"
+        same = words("same") if digest == wanted else words("DIFFERS")
         if isinstance(seat.last, events.Done):
-            share = f"{100 * seat.last.from_seats // max(1, seat.last.fetched)} %"
-            table.add_row(seat.name, duration(seat.last.seconds), share, f"{digest[:16]}… {same}")
+            share = words.percent(seat.last.from_seats / max(1, seat.last.fetched))
+            table.add_row(seat.name, words.span(seat.last.seconds), share, f"{digest[:16]}… {same}")
         else:
-            why = seat.last.message if isinstance(seat.last, events.Failed) else "ended without a word"
+            why = seat.last.message if isinstance(seat.last, events.Failed) else words("ended without a word")
             table.add_row(seat.name, "-", "-", why)
     console.print(table)
     whole = [seat.last for seat in seats if isinstance(seat.last, events.Done)]
@@ -255,16 +277,27 @@ async def _report(original: Path, seats: list[Seat], console: Console) -> bool:
     if whole:
         fetched, given = sum(done.fetched for done in whole), sum(done.from_seats for done in whole)
         console.print(
-            f"The last of {len(whole)} PCs was ready after {duration(max(done.seconds for done in whole))}. "
-            f"Seats gave each other {100 * given // max(1, fetched)} %; "
-            f"{(fetched - given) / size:.2f} copies left the repository."
+            words(
+                "The last of {count} PCs was ready after {time}. Seats gave each other {part}; "
+                "{copies} copies left the repository.",
+                count=len(whole),
+                time=words.span(max(done.seconds for done in whole)),
+                part=words.percent(given / max(1, fetched)),
+                copies=words.number((fetched - given) / size, 2),
+            )
         )
     differing = [seat.name for seat, digest in zip(seats, digests, strict=True) if digest != wanted]
     if differing or len(whole) < len(seats):
         missing = differing or [seat.name for seat in seats if not isinstance(seat.last, events.Done)]
-        console.print(f"NOT WELL: {', '.join(missing)}")
+        console.print(words("NOT WELL: {seats}", seats=", ".join(missing)))
         return False
-    console.print(f"All {len(seats)} caches hold the same image as the repository (SHA-256 {wanted[:16]}…).")
+    console.print(
+        words(
+            "All {count} caches hold the same image as the repository (SHA-256 {digest}…).",
+            count=len(seats),
+            digest=wanted[:16],
+        )
+    )
     return True
 
 
@@ -273,7 +306,7 @@ def _digest(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
-        return "missing"
+        return words("missing")
 
 
 def _command(*arguments: str) -> list[str]:

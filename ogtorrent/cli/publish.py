@@ -15,31 +15,42 @@ from ogtorrent.repository.addresses import announce_urls, parse_listen
 from ogtorrent.repository.publish import image_at, standing
 from ogtorrent.repository.publish import publish as write
 from ogtorrent.repository.writers import survive_lease_breaks
+from ogtorrent.words import words
 
 
-@click.command()
-@click.argument("images", nargs=-1, required=True, type=click.Path(readable=False, path_type=Path))
+@click.command(
+    help=words(
+        "Write .torrent, .sum and .full.sum beside IMAGE, a file or a directory.\n\n"
+        "A server that runs publishes by itself; this is for images that it is to find ready."
+    )
+)
+@click.argument(
+    "images",
+    nargs=-1,
+    required=True,
+    metavar=words("IMAGE..."),
+    type=click.Path(readable=False, path_type=Path),
+)
 @click.option(
     "--root",
     type=click.Path(path_type=Path),
-    help="The folder that `serve` gets; else the tree of OpenGnsys around the image, or its own folder.",
+    metavar=words("FOLDER"),
+    help=words(
+        "The folder that `serve` gets; else the tree of OpenGnsys around the image, or its own folder."
+    ),
 )
 @click.option(
     "--listen",
     default="0.0.0.0:6969",
     show_default=True,
-    metavar="ADDRESS:PORT",
-    help="Where `serve` listens.",
+    metavar=words("ADDRESS:PORT"),
+    help=words("Where `serve` listens."),
 )
-@click.option("--announce", multiple=True, metavar="URL", help="A tracker's URL to write instead.")
-@click.option("--again", is_flag=True, help="Hash also what is published and unchanged.")
+@click.option("--announce", multiple=True, metavar="URL", help=words("A tracker's URL to write instead."))
+@click.option("--again", is_flag=True, help=words("Hash also what is published and unchanged."))
 def publish(
     images: tuple[Path, ...], root: Path | None, listen: str, announce: tuple[str, ...], again: bool
 ) -> None:
-    """Write .torrent, .sum and .full.sum beside IMAGES, files or directories.
-
-    A server that runs publishes by itself; this is for images that it is to find ready.
-    """
     survive_lease_breaks()
     address, port = parse_listen(listen)
     trackers = announce or tuple(announce_urls(address, port))
@@ -58,7 +69,7 @@ def publish(
 def _publish_one(path: Path, root: Root, trackers: tuple[str, ...], again: bool) -> None:
     image = image_at(path, root)
     if not again and standing(root, image) is not None:
-        click.echo(f"{path}: published already, unchanged")
+        click.echo(words("{path}: published already, unchanged", path=path))
         return
     started = time.monotonic()
     told = [started]
@@ -66,13 +77,20 @@ def _publish_one(path: Path, root: Root, trackers: tuple[str, ...], again: bool)
     def progress(done: int) -> None:
         if sys.stderr.isatty() and time.monotonic() - told[0] >= 0.2:
             told[0] = time.monotonic()
-            click.echo(f"\r{path.name}: {done / 1e6:,.0f} MB hashed", err=True, nl=False)
+            line = words("{name}: {amount} hashed", name=path.name, amount=words.bytes(done))
+            click.echo(f"\r\033[K{line}", err=True, nl=False)
 
     published = write(root, image, trackers, progress)
     if sys.stderr.isatty():
         click.echo("\r\033[K", err=True, nl=False)
     seconds = time.monotonic() - started
-    rate = published.size / 1e6 / seconds
     click.echo(
-        f"{path}: {published.size} bytes, {published.pieces} pieces, {seconds:.1f} s ({rate:,.0f} MB/s)"
+        words(
+            "{path}: {size} bytes, {pieces} pieces, {time} ({rate})",
+            path=path,
+            size=published.size,
+            pieces=published.pieces,
+            time=words.span(seconds),
+            rate=words.rate(published.size / seconds),
+        )
     )

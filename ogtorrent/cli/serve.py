@@ -14,64 +14,80 @@ from ogtorrent.layout import Layout
 from ogtorrent.repository.addresses import parse_listen, parse_networks, parse_rooms
 from ogtorrent.repository.serve import Served, Wanted
 from ogtorrent.repository.serve import serve as run
+from ogtorrent.words import words
 
 
-@click.command()
-@click.argument("root", required=False, type=click.Path(path_type=Path))
+@click.command(
+    help=words(
+        "Publish and seed every image below ROOT until SIGTERM or Ctrl-C.\n\n"
+        "ROOT is a folder of images or a tree of OpenGnsys; without it, the tree of OpenGnsys "
+        "on this machine."
+    )
+)
+@click.argument("root", required=False, metavar=words("[ROOT]"), type=click.Path(path_type=Path))
 @click.option(
     "--layout",
     "name",
     type=click.Choice([str(name) for name in Layout]),
-    help="The tree's layout, where it is not recognised.",
+    help=words("The tree's layout, where it is not recognised."),
 )
 @click.option(
     "--listen",
     default="0.0.0.0:6969",
     show_default=True,
-    metavar="ADDRESS:PORT",
-    help="Tracker, page and catalogue.",
+    metavar=words("ADDRESS:PORT"),
+    help=words("Tracker, page and catalogue."),
 )
 @click.option(
     "--peer-port",
     default=6881,
     show_default=True,
     type=click.IntRange(0, 65535),
-    help="Port of the first seed.",
+    metavar=words("PORT"),
+    help=words("Port of the first seed."),
 )
 @click.option(
     "--announce",
     multiple=True,
     metavar="URL",
-    help="A tracker's URL to write into metainfo; by default those of this host. May be repeated.",
+    help=words("A tracker's URL to write into metainfo; by default those of this host. May be repeated."),
 )
 @click.option(
     "--allow",
     multiple=True,
-    metavar="NETWORK",
-    help="A network whose PCs may announce, such as 158.42.0.0/16, besides the private ones and those of "
-    "this host's interfaces. May be repeated.",
+    metavar=words("NETWORK"),
+    help=words(
+        "A network whose PCs may announce, such as 158.42.0.0/16, besides the private ones and those of "
+        "this host's interfaces. May be repeated."
+    ),
 )
 @click.option(
     "--trust-proxy",
     multiple=True,
-    metavar="NETWORK",
-    help="A proxy whose X-Forwarded-For says who is announcing. May be repeated.",
+    metavar=words("NETWORK"),
+    help=words("A proxy whose X-Forwarded-For says who is announcing. May be repeated."),
 )
 @click.option(
     "--room",
     "rooms",
     multiple=True,
-    metavar="[NAME=]NETWORK",
-    help="A network whose PCs sit together, such as aula1=10.1.1.0/24; by default each /24 of IPv4, each "
-    "/64 of IPv6. May be repeated.",
+    metavar=words("[NAME=]NETWORK"),
+    help=words(
+        "A network whose PCs sit together, such as aula1=10.1.1.0/24; by default each /24 of IPv4, each /64 "
+        "of IPv6. May be repeated."
+    ),
 )
 @click.option(
     "--store",
     metavar="URL",
-    help="Keep the tracker's swarms in Valkey or Redis, such as valkey://10.1.0.5:6379/0, for "
-    "several servers to share.",
+    help=words(
+        "Keep the tracker's swarms in Valkey or Redis, such as valkey://10.1.0.5:6379/0, for "
+        "several servers to share."
+    ),
 )
-@click.option("-v", "--verbose", is_flag=True, help="Log also what is only of interest to a developer.")
+@click.option(
+    "-v", "--verbose", is_flag=True, help=words("Log also what is only of interest to a developer.")
+)
 def serve(
     root: Path | None,
     name: str | None,
@@ -84,11 +100,6 @@ def serve(
     store: str | None,
     verbose: bool,
 ) -> None:
-    """Publish and seed every image below ROOT until SIGTERM or Ctrl-C.
-
-    ROOT is a folder of images or a tree of OpenGnsys; without it, the tree of OpenGnsys
-    on this machine.
-    """
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s" if verbose else "%(asctime)s %(message)s",
@@ -98,12 +109,19 @@ def serve(
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
     address, port = parse_listen(listen)
     found = layout.default_root() if root is None else layout.recognise(root, Layout(name) if name else None)
-    click.echo(f"{found.path}: {found.mirror.layout} layout")
+    click.echo(words("{path}: {layout} layout", path=found.path, layout=found.mirror.layout))
 
     def ready(served: Served) -> None:
         shown = served.trackers[0].removesuffix("announce")
-        images = "1 image" if served.images == 1 else f"{served.images} images"
-        click.echo(f"seeding {images} on port {served.peer_port}; page {shown}")
+        click.echo(
+            words.plural(
+                "seeding 1 image on port {port}; page {page}",
+                "seeding {count} images on port {port}; page {page}",
+                served.images,
+                port=served.peer_port,
+                page=shown,
+            )
+        )
         for tracker in served.trackers:
             click.echo(f"announce {tracker}")
         sys.stdout.flush()

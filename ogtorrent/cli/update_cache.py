@@ -14,32 +14,44 @@ from ogtorrent.cache.options import TorrentOptions
 from ogtorrent.cache.update import update
 from ogtorrent.errors import OgtorrentError
 from ogtorrent.layout import ImagePath
+from ogtorrent.words import words
 
 PLAIN_EVERY = 3.0  # seconds between lines where there is no terminal
 
 
-@click.command("update-cache")
-@click.argument("server")
-@click.argument("subdir")
-@click.argument("image")
+@click.command(
+    "update-cache",
+    help=words(
+        "Bring SUBDIR/IMAGE from the repository SERVER[:PORT] into the cache. SUBDIR may be /.\n\n"
+        "Ends when the image stands whole; the cache goes on seeding it in the background."
+    ),
+)
+@click.argument("server", metavar=words("SERVER"))
+@click.argument("subdir", metavar="SUBDIR")
+@click.argument("image", metavar=words("IMAGE"))
 @click.option(
     "--cache",
     "directory",
     type=click.Path(readable=False, path_type=Path),
-    help="The cache; the partition labelled CACHE by default.",
+    metavar=words("DIR"),
+    help=words("The cache; the partition labelled CACHE by default."),
 )
 @click.option(
     "--session",
     default="peer:3600",
     show_default=True,
-    metavar="MODE:SECONDS",
-    help="peer or seeder: seed that long afterwards; leecher: only take.",
+    metavar=words("MODE:SECONDS"),
+    help=words("peer or seeder: seed that long afterwards; leecher: only take."),
 )
 @click.option(
-    "--address", default="0.0.0.0", metavar="IP", help="This PC's address in the room; all by default."
+    "--address",
+    default="0.0.0.0",
+    metavar="IP",
+    help=words("This PC's address in the room; all by default."),
 )
-@click.option("--verify", is_flag=True, help="Read an image that is there already, and mend it.")
-@click.option("--json", "as_json", is_flag=True, help="Events as JSON, one a line.")
+@click.option("--name", help=words("What the server's page calls this PC; its host name by default."))
+@click.option("--verify", is_flag=True, help=words("Read an image that is there already, and mend it."))
+@click.option("--json", "as_json", is_flag=True, help=words("Events as JSON, one a line."))
 def update_cache(
     server: str,
     subdir: str,
@@ -47,18 +59,15 @@ def update_cache(
     directory: Path | None,
     session: str,
     address: str,
+    name: str | None,
     verify: bool,
     as_json: bool,
 ) -> None:
-    """Bring SUBDIR/IMAGE from the repository SERVER[:PORT] into the cache. SUBDIR may be /.
-
-    Ends when the image stands whole; the cache goes on seeding it in the background.
-    """
     show = _show_json if as_json else _show_terminal if sys.stdout.isatty() else _show_plain
     try:
         wanted = ImagePath.of(subdir, image)
         options = TorrentOptions.parse(session)
-        last = show(update(server, wanted, directory, options, address, verify))
+        last = show(update(server, wanted, directory, options, address, verify, name))
     except OgtorrentError as error:
         last = events.Failed(str(error), error.exit_code)
         if as_json:
@@ -109,7 +118,7 @@ def _show_terminal(happens: Iterator[events.Event]) -> events.Event | None:
                 case events.Started():
                     progress.update(bar, image=last.image, total=last.size)
                 case events.Checking():
-                    progress.update(bar, completed=last.done, told="checking what is there")
+                    progress.update(bar, completed=last.done, told=words("checking what is there"))
                 case events.Progress():
                     progress.update(bar, completed=last.done, told=_figures(last))
     if isinstance(last, events.Done):
@@ -121,54 +130,46 @@ def describe(event: events.Event) -> str:
     """One line for people; empty for a failure, which is told on standard error."""
     match event:
         case events.Started():
-            return f"{event.image}: {amount(event.size)} to {event.path}"
+            size = words.bytes(event.size)
+            return words("{image}: {size} to {path}", image=event.image, size=size, path=event.path)
         case events.Checking():
-            return f"checking what is there: {_percent(event.done, event.size)}"
+            part = _percent(event.done, event.size)
+            return words("checking what is there: {part}", part=part)
         case events.Progress():
             return f"{_percent(event.done, event.size)}  {_figures(event)}"
         case events.Done() if event.fetched == 0:
-            return f"{event.image}: whole, nothing to fetch{_seeding(event)}"
+            return words("{image}: whole, nothing to fetch", image=event.image) + _seeding(event)
         case events.Done():
-            rate = amount(int(event.fetched / event.seconds)) if event.seconds else "?"
-            share = _percent(event.from_seats, event.fetched)
-            return (
-                f"{event.image}: whole after {duration(event.seconds)}, {rate}/s, "
-                f"{share} from other seats{_seeding(event)}"
+            line = words(
+                "{image}: whole after {time}, {rate}, {part} from other seats",
+                image=event.image,
+                time=words.span(event.seconds),
+                rate=words.rate(event.fetched / event.seconds) if event.seconds else "?",
+                part=_percent(event.from_seats, event.fetched),
             )
+            return line + _seeding(event)
         case events.Failed():
             return ""
 
 
 def _figures(event: events.Progress) -> str:
     fetched = event.from_seats + event.from_repository
-    share = f"{_percent(event.from_seats, fetched)} from seats" if fetched else "nothing yet"
-    left = f"{duration(event.left)} left" if event.left is not None else "waiting"
-    trouble = f"  tracker: {event.tracker}" if event.tracker else ""
-    peers = "1 peer" if event.peers == 1 else f"{event.peers} peers"
-    return f"{amount(event.rate)}/s  {peers}  {share}  {left}{trouble}"
+    parts = [
+        words.rate(event.rate),
+        words.plural("1 peer", "{count} peers", event.peers),
+        words("{part} from seats", part=_percent(event.from_seats, fetched))
+        if fetched
+        else words("nothing yet"),
+        words("{time} left", time=words.span(event.left)) if event.left is not None else words("waiting"),
+    ]
+    if event.tracker:
+        parts.append(words("tracker: {sentence}", sentence=event.tracker))
+    return "  ".join(parts)
 
 
 def _seeding(event: events.Done) -> str:
-    return f"; seeding for {duration(event.seeding)}" if event.seeding else ""
+    return words("; seeding for {time}", time=words.span(event.seeding)) if event.seeding else ""
 
 
 def _percent(part: int, whole: int) -> str:
-    return f"{100 * part // whole if whole else 100} %"
-
-
-def amount(size: int) -> str:
-    """Bytes as people read them."""
-    power = min((len(str(size)) - 1) // 3, 4)
-    value = size / 1000**power
-    digits = 1 if power >= 2 and value < 100 else 0
-    return f"{value:.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people read them."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+    return words.percent(part / whole if whole else 1.0)

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from ogtorrent.errors import BadAddress
+from ogtorrent.words import words
 
 OPENGNSYS_CONFIGURATION = Path("/opt/opengnsys/etc/ogAdmRepo.cfg")
 
@@ -24,9 +25,11 @@ def parse_listen(text: str) -> tuple[str, int]:
         ipaddress.ip_address(host)
         number = int(port)
     except ValueError:
-        raise BadAddress(text, "an address to listen on is ADDRESS:PORT, for example 0.0.0.0:6969") from None
+        raise BadAddress(
+            text, words("an address to listen on is ADDRESS:PORT, for example 0.0.0.0:6969")
+        ) from None
     if not 0 <= number <= 65535:
-        raise BadAddress(text, "a port is a number up to 65535")
+        raise BadAddress(text, words("a port is a number up to 65535"))
     return host, number
 
 
@@ -37,7 +40,9 @@ def parse_networks(texts: Sequence[str]) -> list[ipaddress.IPv4Network | ipaddre
         try:
             networks.append(ipaddress.ip_network(text))
         except ValueError as error:
-            raise BadAddress(text, f"a network is like 10.1.0.0/16 or fd00::/64 ({error})") from None
+            raise BadAddress(
+                text, words("a network is like 10.1.0.0/16 or fd00::/64 ({error})", error=error)
+            ) from None
     return networks
 
 

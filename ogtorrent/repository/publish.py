@@ -15,6 +15,7 @@ from ogtorrent.repository.writers import is_open_for_writing
 from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import File, Metainfo, Stamp
 from ogtorrent.swarm.sidecars import write_sidecars
+from ogtorrent.words import words
 
 
 @dataclass(frozen=True)
@@ -38,18 +39,22 @@ def contents(root: Root, image: ImagePath) -> Contents:
     for file in paths:
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise UnfitImage(str(image), f"{file.name!r} is no regular file", "Remove it.")
+            raise UnfitImage(
+                str(image), words("{file!r} is no regular file", file=file.name), words("Remove it.")
+            )
         parts = (*image.parts, *file.relative_to(path).parts)
         try:
             "/".join(parts).encode()
         except UnicodeEncodeError:
             name = os.fsencode(file.name)
-            raise UnfitImage(str(image), f"the name {name!r} is not UTF-8", "Rename it.") from None
+            raise UnfitImage(
+                str(image), words("the name {name!r} is not UTF-8", name=name), words("Rename it.")
+            ) from None
         files.append(File(parts, status.st_size))
         mtimes.append(status.st_mtime_ns)
     found = Contents(tuple(files), tuple(paths), tuple(mtimes))
     if found.size == 0:
-        raise UnfitImage(str(image), "it is empty", "Write it anew, or remove it.")
+        raise UnfitImage(str(image), words("it is empty"), words("Write it anew, or remove it."))
     return found
 
 
@@ -61,9 +66,11 @@ def _files_below(image: ImagePath, top: Path) -> list[Path]:
             if (here / name).is_symlink():
                 raise UnfitImage(
                     str(image),
-                    f"it holds the symbolic link {str((here / name).relative_to(top))!r}, "
-                    "which other BitTorrent clients cannot carry",
-                    "Pack the directory into one file.",
+                    words(
+                        "it holds the symbolic link {link!r}, which other BitTorrent clients cannot carry",
+                        link=str((here / name).relative_to(top)),
+                    ),
+                    words("Pack the directory into one file."),
                 )
         found += [here / name for name in names]
     return sorted(found)
@@ -98,11 +105,11 @@ def publish(root: Root, image: ImagePath, trackers: Sequence[str], progress: Pro
     Raises UnfitImage, ImageLocked (also where the image changed under the read), NotWritable.
     """
     if root.sidecar(image, Sidecar.LOCK).exists():
-        raise ImageLocked(str(image), f"{image.name}{Sidecar.LOCK} stands beside it")
+        raise ImageLocked(str(image), words("{lock} stands beside it", lock=image.name + Sidecar.LOCK))
     try:
         before = contents(root, image)
         if any(is_open_for_writing(path) for path in before.paths):
-            raise ImageLocked(str(image), "somebody has it open for writing")
+            raise ImageLocked(str(image), words("somebody has it open for writing"))
         length = metainfo.piece_length(before.size)
         digests = hash_files(before.paths, length, progress)
         after = contents(root, image)
@@ -110,10 +117,10 @@ def publish(root: Root, image: ImagePath, trackers: Sequence[str], progress: Pro
         raise UnfitImage(
             str(image),
             f"{error.filename or image.name}: {error.strerror}",
-            "Check the disk and the file's mode.",
+            words("Check the disk and the file's mode."),
         ) from error
     if before != after:
-        raise ImageLocked(str(image), "it changed while it was read")
+        raise ImageLocked(str(image), words("it changed while it was read"))
     stamp = Stamp(before.mtimes, digests.tail_sum, digests.full_sum)
     published = metainfo.encode(
         root.mirror.name, image, before.files, length, digests.pieces, stamp, trackers
@@ -141,7 +148,9 @@ def image_at(path: Path, root: Root) -> ImagePath:
     try:
         image = root.locate(path)
     except BadName as error:
-        raise UnfitImage(str(path), str(error).removesuffix("."), "Rename it or name its root.") from error
+        raise UnfitImage(
+            str(path), str(error).removesuffix("."), words("Rename it or name its root.")
+        ) from error
     if not path.exists():
-        raise UnfitImage(str(image), f"nothing stands at {path}", "Check the path.")
+        raise UnfitImage(str(image), words("nothing stands at {path}", path=path), words("Check the path."))
     return image

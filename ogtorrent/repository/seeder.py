@@ -14,7 +14,8 @@ from ogtorrent.repository.publish import stands
 from ogtorrent.repository.watch import Changes
 from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import Metainfo
-from ogtorrent.swarm.session import Session, Start, Torrent
+from ogtorrent.swarm.session import Session
+from ogtorrent.swarm.torrent import Start, Torrent
 
 log = logging.getLogger(__name__)
 

@@ -23,6 +23,7 @@ from ogtorrent.repository.seeder import Seeder
 from ogtorrent.repository.writers import survive_lease_breaks
 from ogtorrent.swarm import policy
 from ogtorrent.swarm.session import Session
+from ogtorrent.words import words
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +144,9 @@ def _tracker(app: web.Application, wanted: Wanted) -> tracker.server.Tracker:
         store = tracker.server.open_store(wanted.root.path, networks, url=wanted.store)
         history = tracker.server.open_history(wanted.root.path)
     except tracker.server.StoreError as error:
-        raise CannotJoin("the tracker's swarms", str(error), "Check --store and its server.") from error
+        raise CannotJoin(
+            words("the tracker's swarms"), str(error), words("Check --store and its server.")
+        ) from error
     return tracker.server.attach(app, wanted.root.path, networks=networks, store=store, history=history)
 
 
@@ -152,7 +155,7 @@ def _bound(address: str, port: int) -> tuple[socket.socket, socket.socket]:
         return tracker.server.bind(address, port)
     except OSError as error:
         raise CannotJoin(
-            f"the network on {address}:{port}",
+            words("the network on {place}", place=f"{address}:{port}"),
             error.strerror or str(error),
-            "Give another address with --listen, or end the program that holds it.",
+            words("Give another address with --listen, or end the program that holds it."),
         ) from error

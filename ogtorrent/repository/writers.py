@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 from ogtorrent.errors import UnfitImage
+from ogtorrent.words import words
 
 
 def survive_lease_breaks() -> None:
@@ -28,7 +29,9 @@ def is_open_for_writing(path: Path) -> bool:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except PermissionError as error:
-        raise UnfitImage(path.name, "it cannot be read", "Let the server's user read it.") from error
+        raise UnfitImage(
+            path.name, words("it cannot be read"), words("Let the server's user read it.")
+        ) from error
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)

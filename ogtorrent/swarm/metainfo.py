@@ -21,6 +21,7 @@ import libtorrent as lt
 
 from ogtorrent.errors import BadName, HostileMetainfo
 from ogtorrent.layout import ImagePath, checked_component
+from ogtorrent.words import words
 
 SMALLEST_PIECE = 16 * 1024
 LARGEST_PIECE = 4 * 1024 * 1024
@@ -134,7 +135,7 @@ def encode(
 
 def with_trackers(metainfo: Metainfo, trackers: Sequence[str]) -> Metainfo:
     """The same image, announced elsewhere; the info-hash stays."""
-    outer: dict[bytes, Any] = _expect(lt.bdecode(metainfo.raw), dict, "the whole")
+    outer: dict[bytes, Any] = _expect(lt.bdecode(metainfo.raw), dict, words("the whole"))
     return decode(_with_trackers(outer, trackers), str(metainfo.image))
 
 
@@ -161,21 +162,23 @@ def decode(raw: bytes, source: str) -> Metainfo:
     Only metainfo of one image is taken: with our stamp, or of a single file.
     """
     if len(raw) > LARGEST_TORRENT:
-        raise HostileMetainfo(source, f"it is larger than {LARGEST_TORRENT} bytes")
+        raise HostileMetainfo(source, words("it is larger than {bytes} bytes", bytes=LARGEST_TORRENT))
     try:
         outer = lt.bdecode(raw)
     except RuntimeError as error:
-        raise HostileMetainfo(source, f"it is not bencoded ({error})") from None
+        raise HostileMetainfo(source, words("it is not bencoded ({error})", error=error)) from None
     try:
-        fields: dict[bytes, Any] = _expect(outer, dict, "the whole")
+        fields: dict[bytes, Any] = _expect(outer, dict, words("the whole"))
         if lt.bencode(fields) != raw:
             # Else two readers could see two different things in it, and two info-hashes.
-            raise _Refused("it is not in canonical form (BEP 3)")
+            raise _Refused(words("it is not in canonical form (BEP 3)"))
         return _decoded(raw, fields)
     except _Refused as refusal:
         raise HostileMetainfo(source, str(refusal)) from None
     except BadName as error:
-        raise HostileMetainfo(source, f"a path in it is no path of ours ({error})") from None
+        raise HostileMetainfo(
+            source, words("a path in it is no path of ours ({error})", error=error)
+        ) from None
 
 
 class _Refused(Exception):
@@ -188,14 +191,23 @@ def _decoded(raw: bytes, outer: dict[bytes, Any]) -> Metainfo:
     files = _files(info)
     length = _expect(info.get(b"piece length"), int, "piece length")
     if not SMALLEST_PIECE <= length <= 64 * LARGEST_PIECE or length & (length - 1):
-        raise _Refused(f"its pieces of {length} bytes are no power of two from 16 KiB to 256 MiB")
+        raise _Refused(
+            words("its pieces of {length} bytes are no power of two from 16 KiB to 256 MiB", length=length)
+        )
     size = sum(file.length for file in files)
     if not 0 < size <= LARGEST_IMAGE:
-        raise _Refused(f"its size of {size} bytes is absurd")
+        raise _Refused(words("its size of {size} bytes is absurd", size=size))
     pieces = _expect(info.get(b"pieces"), bytes, "pieces")
     count = -(-size // length)
     if count > MOST_PIECES or len(pieces) != 20 * count:
-        raise _Refused(f"{size} bytes are {count} pieces, it has hashes for {len(pieces) / 20:g}")
+        raise _Refused(
+            words(
+                "{size} bytes are {count} pieces, it has hashes for {hashes:g}",
+                size=size,
+                count=count,
+                hashes=len(pieces) / 20,
+            )
+        )
     image, is_directory, stamp = _stamp(outer.get(STAMP), files)
     return Metainfo(
         raw,
@@ -216,28 +228,28 @@ def _files(info: Mapping[bytes, Any]) -> tuple[File, ...]:
         return (File((name,), _length(info.get(b"length"))),)
     entries = _expect(info[b"files"], list, "files")
     if not 0 < len(entries) <= MOST_FILES:
-        raise _Refused(f"it lists {len(entries)} files")
+        raise _Refused(words("it lists {count} files", count=len(entries)))
     files = []
     for entry in entries:
-        fields = _expect(entry, dict, "a file")
+        fields = _expect(entry, dict, words("a file"))
         if b"symlink path" in fields or b"l" in _expect(fields.get(b"attr", b""), bytes, "attr"):
-            raise _Refused("it holds a symbolic link")
-        parts = tuple(_text(part, "a path") for part in _expect(fields.get(b"path"), list, "path"))
+            raise _Refused(words("it holds a symbolic link"))
+        parts = tuple(_text(part, words("a path")) for part in _expect(fields.get(b"path"), list, "path"))
         if not parts:
-            raise _Refused("a path in it is empty")
+            raise _Refused(words("a path in it is empty"))
         files.append(File(parts, _length(fields.get(b"length"))))
     paths = {file.path for file in files}
     if len(paths) < len(files):
-        raise _Refused("a path stands in it twice")
+        raise _Refused(words("a path stands in it twice"))
     if any(path[:depth] in paths for path in paths for depth in range(1, len(path))):
-        raise _Refused("a path in it is both a file and a directory")
+        raise _Refused(words("a path in it is both a file and a directory"))
     return tuple(files)
 
 
 def _stamp(value: Any, files: tuple[File, ...]) -> tuple[ImagePath, bool, Stamp | None]:
     if value is None:
         if len(files) != 1:
-            raise _Refused("it holds several files and does not say which image they make")
+            raise _Refused(words("it holds several files and does not say which image they make"))
         return ImagePath(files[0].path), False, None
     fields = _expect(value, dict, "ogtorrent")
     image = ImagePath.parse(_text(fields.get(b"image"), "ogtorrent.image"))
@@ -245,25 +257,31 @@ def _stamp(value: Any, files: tuple[File, ...]) -> tuple[ImagePath, bool, Stamp 
     if is_directory:
         for file in files:
             if file.path[: len(image.parts)] != image.parts or len(file.path) == len(image.parts):
-                raise _Refused(f"the file {'/'.join(file.path)!r} lies outside the image {str(image)!r}")
+                raise _Refused(
+                    words(
+                        "the file {file!r} lies outside the image {image!r}",
+                        file="/".join(file.path),
+                        image=str(image),
+                    )
+                )
             for part in file.path[len(image.parts) :]:
                 _checked_inner(part)
     elif len(files) != 1 or files[0].path != image.parts:
-        raise _Refused(f"its files are not the image {str(image)!r}")
-    words = _text(fields.get(b"mtimes"), "ogtorrent.mtimes").split()
-    numbers = all(word.isascii() and word.removeprefix("-").isdigit() for word in words)
-    if len(words) != len(files) or not numbers:
-        raise _Refused("its modification times do not fit its files")
-    mtimes = tuple(int(word) for word in words if len(word) < 20)
+        raise _Refused(words("its files are not the image {image!r}", image=str(image)))
+    written = _text(fields.get(b"mtimes"), "ogtorrent.mtimes").split()
+    numbers = all(word.isascii() and word.removeprefix("-").isdigit() for word in written)
+    if len(written) != len(files) or not numbers:
+        raise _Refused(words("its modification times do not fit its files"))
+    mtimes = tuple(int(word) for word in written if len(word) < 20)
     if len(mtimes) != len(files) or not all(-(2**63) <= mtime < 2**63 for mtime in mtimes):
-        raise _Refused("a modification time in it is absurd")
+        raise _Refused(words("a modification time in it is absurd"))
     return image, is_directory, Stamp(mtimes, _md5(fields, b"sum"), _md5(fields, b"full.sum"))
 
 
 def _checked_inner(part: str) -> None:
     """Inside a directory image any name is good that cannot lead out of it."""
     if part in ("", ".", "..") or "/" in part or "\0" in part or len(part.encode()) > 255:
-        raise _Refused(f"{part!r} is no file name")
+        raise _Refused(words("{part!r} is no file name", part=part))
 
 
 def _trackers(outer: Mapping[bytes, Any]) -> tuple[str, ...]:
@@ -280,14 +298,14 @@ def _trackers(outer: Mapping[bytes, Any]) -> tuple[str, ...]:
 def _md5(fields: Mapping[bytes, Any], key: bytes) -> str:
     text = _text(fields.get(key), f"ogtorrent.{key.decode()}")
     if len(text) != 32 or not all(letter in "0123456789abcdef" for letter in text):
-        raise _Refused(f"its {key.decode()} is no MD5")
+        raise _Refused(words("its {field} is no MD5", field=key.decode()))
     return text
 
 
 def _length(value: Any) -> int:
     length: int = _expect(value, int, "length")
     if not 0 <= length <= LARGEST_IMAGE:
-        raise _Refused(f"a file of {length} bytes is absurd")
+        raise _Refused(words("a file of {length} bytes is absurd", length=length))
     return length
 
 
@@ -295,10 +313,10 @@ def _text(value: Any, what: str) -> str:
     try:
         return bytes(_expect(value, bytes, what)).decode()
     except UnicodeDecodeError:
-        raise _Refused(f"{what} is not UTF-8") from None
+        raise _Refused(words("{what} is not UTF-8", what=what)) from None
 
 
 def _expect(value: Any, kind: type, what: str) -> Any:
     if not isinstance(value, kind):
-        raise _Refused(f"{what} is missing or of the wrong kind")
+        raise _Refused(words("{what} is missing or of the wrong kind", what=what))
     return value

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ogtorrent.cache import catalogue
-from ogtorrent.cache.catalogue import Server, ask
+import ogtorrent.cache.server
+from ogtorrent.cache.catalogue import ask
+from ogtorrent.cache.server import Server
 from ogtorrent.errors import (
     BadName,
     HostileMetainfo,
@@ -176,7 +177,7 @@ def dripping(prefix: bytes, drop: bytes) -> Callable[[str], Chunks]:
 def test_a_server_that_drips_or_hangs_is_given_up(
     monkeypatch: pytest.MonkeyPatch, prefix: bytes, drop: bytes
 ) -> None:
-    monkeypatch.setattr(catalogue, "ANSWER", 0.5)
+    monkeypatch.setattr(ogtorrent.cache.server, "ANSWER", 0.5)
     asked: list[OgtorrentError] = []
     thread = threading.Thread(target=lambda: asked.append(refusal(dripping(prefix, drop))), daemon=True)
     thread.start()

@@ -543,7 +543,7 @@ def test_a_terminal_is_shown_a_bar(server: Server, seat: Seats) -> None:
     assert ran.returncode == 0
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", ran.stdout)
     assert "windows.img" in shown and "━" in shown
-    assert "whole after" in shown and "from other seats; seeding for 1 h" in shown
+    assert "whole after" in shown and "from other seats; seeding for 60 min" in shown
 
 
 # What needs root and mounts

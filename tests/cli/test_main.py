@@ -33,6 +33,8 @@ Command = Callable[..., tuple[int, str, str]]
         "cache dance",
         "cache seed --port -1",
         "demo one",
+        "swarm dance",
+        "swarm status one two",
     ],
 )
 def test_a_wrong_use_of_a_command_is_a_matter_of_form(command: Command, arguments: str) -> None:
@@ -52,6 +54,8 @@ def test_a_wrong_use_of_a_command_is_a_matter_of_form(command: Command, argument
         "cache seed --help",
         "cache stop --help",
         "demo --help",
+        "swarm --help",
+        "swarm status --help",
     ],
 )
 def test_help_is_no_failure(command: Command, arguments: str) -> None:

@@ -125,7 +125,7 @@ class Repository:
         """Whom the status page shows in an image's swarm: address, and `leeching` or `seeding`."""
         for swarm in json.loads(self.get("/api/v1/swarms"))["swarms"]:
             if swarm["info_hash"] == info_hash:
-                return {seat["address"]: seat["status"] for seat in swarm["seats"]}
+                return {seat["address"]: seat["status"] for seat in swarm["seats"] if seat["present"]}
         return {}
 
     def get(self, path: str, by: Host | None = None) -> str:
@@ -170,7 +170,7 @@ class Seat:
     def update(self, server: Repository, image: str, *options: str) -> Update:
         """Start `ogtorrent update-cache` here."""
         subdirectory, _, name = image.rpartition("/")
-        words = [server.host.address, subdirectory or "/", name, "--json", *options]
+        words = [server.host.address, subdirectory or "/", name, "--json", "--name", self.host.name, *options]
         if self.cache is not None:
             words += ["--cache", str(self.cache)]
         number = len(list(self.folder.glob("update-*.out")))

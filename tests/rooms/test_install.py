@@ -29,6 +29,9 @@ def test_the_wheel_serves_from_an_environment_of_its_own(tmp_path: Path) -> None
     )
     assert where.count(str(tmp_path / "venv")) == 2, "the tree was found instead of what is installed"
 
+    spanish = run("env", "LC_ALL=es_ES.UTF-8", programs / "ogtorrent", "--help")
+    assert spanish.startswith("Uso: ogtorrent"), "the catalogues were left out"
+
     (tmp_path / "images").mkdir()
     said, log = tmp_path / "serve.out", tmp_path / "serve.log"
     options = ["--listen", "127.0.0.1:0", "--peer-port", "0"]

@@ -16,7 +16,8 @@ from ogtorrent.layout import ImagePath, recognise
 from ogtorrent.repository.publish import publish
 from ogtorrent.swarm import policy
 from ogtorrent.swarm.metainfo import Metainfo
-from ogtorrent.swarm.session import Session, Start
+from ogtorrent.swarm.session import Session
+from ogtorrent.swarm.torrent import Start
 
 SERVER, SEAT = f"{NETWORK}.241", f"{NETWORK}.242"
 FIRST, SECOND, THIRD = (f"{NETWORK}.{host}" for host in (243, 244, 245))

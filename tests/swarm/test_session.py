@@ -17,7 +17,8 @@ from ogtorrent.repository.publish import publish
 from ogtorrent.swarm import policy
 from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.policy import Settings
-from ogtorrent.swarm.session import Session, Start
+from ogtorrent.swarm.session import Session
+from ogtorrent.swarm.torrent import Start
 
 SERVER, TAKER, SEAT = f"{NETWORK}.251", f"{NETWORK}.252", f"{NETWORK}.253"
 SIZE = 3_000_000

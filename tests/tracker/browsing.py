@@ -16,7 +16,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
 
 CHROMIUM = "chromium"
-# Nothing is to be asked of anybody but the tracker, and nothing can be: there are no names.
+# Nothing is to be asked of anybody but the tracker, and no name can be: there are none.
 _ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -25,15 +25,15 @@ _ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
     "--disable-quic",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE 10.*",
 )
 _PATIENCE = 10.0  # seconds
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """A browser; the test is skipped where there is none."""
-    path = shutil.which(CHROMIUM)
+async def chromium(program: Path | None = None) -> AsyncIterator[Browser]:
+    """A browser, or the one that a program starts; the test is skipped where there is none."""
+    path = program or shutil.which(CHROMIUM)
     if path is None:
         pytest.skip(f"{CHROMIUM} is missing: apt-get install {CHROMIUM}")
     async with async_playwright() as playwright:
@@ -89,7 +89,7 @@ class Site:
 class Guard:
     """What a page may not do: fail, break its policy, ask anybody else for anything."""
 
-    site: Site
+    url: str
     faults: list[str] = field(default_factory=list)
     # Of what the test itself brings about, such as a server that is gone.
     expected: str = r"$."
@@ -99,7 +99,7 @@ class Guard:
             self.faults.append(message.text)
 
     def on_request(self, request: Request) -> None:
-        if not request.url.startswith((f"{self.site.url}/", "data:")):
+        if not request.url.startswith((f"{self.url}/", "data:")):
             self.faults.append(f"asked for {request.url}")
 
     def check(self) -> None:
@@ -108,11 +108,11 @@ class Guard:
 
 
 @asynccontextmanager
-async def watching(browser: Browser, site: Site, **settings: Any) -> AsyncIterator[tuple[Page, Guard]]:
+async def watching(browser: Browser, url: str, **settings: Any) -> AsyncIterator[tuple[Page, Guard]]:
     """A tab whose faults are the test's."""
-    context = await browser.new_context(base_url=site.url, **({"locale": "en-GB"} | settings))
+    context = await browser.new_context(base_url=url, **({"locale": "en-GB"} | settings))
     context.set_default_timeout(_PATIENCE * 1000)
-    page, guard = await context.new_page(), Guard(site)
+    page, guard = await context.new_page(), Guard(url)
     page.on("console", guard.on_console)
     page.on("pageerror", lambda error: guard.faults.append(str(error)))
     page.on("request", guard.on_request)

@@ -1,4 +1,4 @@
-"""What programs read: one swarm in JSON, and the metrics."""
+"""What programs read: swarms in JSON, and the metrics."""
 
 import json
 import struct
@@ -11,11 +11,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.tracker.datagrams import client
+from tracker.classroom.snapshot import natural
 from tracker.metainfo import read_torrent
 
 Publish = Callable[..., bytes]
 Room = Any
 Samples = dict[tuple[str, ...], float]
+SIZE = 1000
 
 
 async def test_a_swarm_is_found_under_each_of_its_hashes(
@@ -128,3 +130,80 @@ async def test_metrics_follow_who_leaves_and_what_is_withdrawn(
         return found["tracker_torrents",] == 0 and ("tracker_downloads_total", "a") not in found
 
     await until(gone)
+
+
+async def filled(room: Room, publish: Publish) -> None:
+    image = publish("aula1/windows.img", size=SIZE)
+    publish("aula0/idle.img")
+    await room.announce(image, seat=1, left=0, uploaded=1080)
+    for seat, left in ((10, 500), (9, 0), (100, 999)):
+        await room.announce(image, seat=seat, left=left)
+    room.clock.now += 2
+    await room.announce(image, seat=10, left=300, downloaded=200)
+
+
+async def test_the_api_tells_of_each_image_and_seat(room: Room, publish: Publish) -> None:
+    await filled(room, publish)
+    status, body, headers = await room.get("/api/v1/swarms")
+    assert (status, headers["Content-Type"]) == (200, "application/json; charset=utf-8")
+    told = json.loads(body)
+    assert told["interval"] == 5
+    windows, idle = told["swarms"]
+    assert (idle["name"], idle["seats"]) == ("aula0/idle.img", [])
+    assert (windows["size"], windows["done"], windows["filling"]) == (SIZE, 1, 2)
+    assert (windows["copies"], windows["piece_length"]) == (1.08, 65536)
+    assert [seat["uploaded"] for seat in windows["repository"]] == [1080]
+    assert [seat["address"] for seat in windows["seats"]] == ["127.0.0.9", "127.0.0.10", "127.0.0.100"]
+    seat = windows["seats"][1]
+    assert (
+        seat
+        | {
+            "address": "127.0.0.10",
+            "port": 6881,
+            "status": "leeching",
+            "progress": pytest.approx(0.7),
+            "left": 300,
+            "uploaded": 0,
+            "downloaded": 200,
+            "upload_rate": 0,
+            "download_rate": 100,
+            "seen_ago": 0,
+            "late": False,
+        }
+        == seat
+    )
+
+
+async def test_who_keeps_the_interval_is_late_after_half_of_what_makes_it_lost_and_others_are_not(
+    room: Room, publish: Publish
+) -> None:
+    image = publish("a")
+    for _ in range(2):
+        await room.announce(image, seat=2)
+        room.clock.now += 5
+    await room.announce(image, seat=3)  # as a client that comes once a minute, whatever it is told
+
+    async def late() -> list[bool]:
+        (swarm,) = json.loads((await room.get("/api/v1/swarms"))[1])["swarms"]
+        return [seat["late"] for seat in swarm["seats"] if seat["present"]]
+
+    assert await late() == [False, False]
+    room.clock.now += 3
+    assert await late() == [True, False]
+    room.clock.now += 160
+    assert await late() == [False]
+    room.clock.now += 3
+    assert await late() == [True]
+
+
+async def test_what_clients_say_can_be_absurd(room: Room, publish: Publish) -> None:
+    await room.announce(publish("a", size=SIZE), seat=2, left=9 * 10**18, uploaded=9 * 10**18)
+    await room.announce(publish("empty", size=0), seat=2, left=5)
+    told = json.loads((await room.get("/api/v1/swarms"))[1])
+    assert [seat["progress"] for swarm in told["swarms"] for seat in swarm["seats"]] == [0, 0]
+    assert (await room.get("/"))[0] == 200
+
+
+def test_names_are_sorted_as_people_count() -> None:
+    names = ["aula10", "Aula2/b", "aula1", "aula2/a10", "aula2/a9", "²", "9" * 30]
+    assert sorted(names, key=natural)[1:-1] == ["aula1", "aula2/a9", "aula2/a10", "Aula2/b", "aula10"]

@@ -59,7 +59,7 @@ async def test_a_room_fills_before_its_eyes(
     browser: Browser, site: Site, seats: Room, publish: Publish
 ) -> None:
     image = publish("aula1/windows.img", size=SIZE)
-    async with watching(browser, site) as (page, _):
+    async with watching(browser, site.url) as (page, _):
         await page.goto("/")
         await live(page)
         await page.evaluate("window.loadedOnce = true")
@@ -85,7 +85,7 @@ async def test_a_seat_is_called_by_the_name_that_it_tells(
     image = publish("aula1/windows.img", size=SIZE)
     name = "<img src=x onerror=alert(1)>"
     await seats.announce(image, seat=2, left=SIZE)
-    async with watching(browser, site) as (page, _):
+    async with watching(browser, site.url) as (page, _):
         await page.goto(await room_page(site))
         await live(page)
         assert (await seats.report(image, seat=2, name=name, done=300_000))[0] == 200
@@ -97,7 +97,7 @@ async def test_the_language_is_the_browsers_until_somebody_chooses(
 ) -> None:
     image = publish("aula1/windows.img", size=SIZE)
     await seats.announce(image, seat=2, left=SIZE)
-    async with watching(browser, site, locale="es-ES") as (page, _):
+    async with watching(browser, site.url, locale="es-ES") as (page, _):
         await page.goto(await room_page(site))
         await expect(page.locator("html")).to_have_attribute("lang", "es")
         await expect(page.get_by_role("link", name="Historial")).to_be_visible()
@@ -117,7 +117,7 @@ async def test_without_scripts_the_page_is_whole_and_comes_anew(
 ) -> None:
     image = publish("aula1/windows.img", size=SIZE)
     await seats.announce(image, seat=2, left=SIZE // 4)
-    async with watching(browser, site, java_script_enabled=False) as (page, _):
+    async with watching(browser, site.url, java_script_enabled=False) as (page, _):
         await page.goto(await room_page(site))
         await expect(tile(page, "127.0.0.2")).to_contain_text("75 %")
         await seats.announce(image, seat=2, left=0, event="completed")
@@ -129,7 +129,7 @@ async def test_the_page_is_back_in_step_after_the_server_was_away(
 ) -> None:
     image = publish("aula1/windows.img", size=SIZE)
     await seats.announce(image, seat=2, left=SIZE // 2)
-    async with watching(browser, site) as (page, guard):
+    async with watching(browser, site.url) as (page, guard):
         guard.expected = AWAY
         await page.goto(await room_page(site))
         await live(page)
@@ -149,7 +149,7 @@ async def test_the_page_is_back_in_step_after_the_server_was_away(
 async def test_what_is_gone_says_so_and_comes_back(
     browser: Browser, site: Site, seats: Room, publish: Publish
 ) -> None:
-    async with watching(browser, site) as (page, guard):
+    async with watching(browser, site.url) as (page, guard):
         guard.expected = "404"
         reply = await page.goto("/rooms/nowhere")
         assert reply is not None and reply.status == 404
@@ -168,7 +168,7 @@ async def test_focus_and_what_is_open_outlast_a_new_shape(
         publish(f"aula2/image{number}.img")
     for seat in range(10, 60):
         await seats.announce(image, seat=seat, left=SIZE)
-    async with watching(browser, site, viewport={"width": 360, "height": 500}) as (page, _):
+    async with watching(browser, site.url, viewport={"width": 360, "height": 500}) as (page, _):
         await page.goto(await room_page(site))
         await live(page)
         chosen = page.get_by_role("link", name="127.0.0.40", exact=True)
@@ -208,7 +208,7 @@ async def test_who_does_not_look_is_told_nothing(
             "document.dispatchEvent(new Event('visibilitychange'))"
         )
 
-    async with watching(browser, site) as (page, guard):
+    async with watching(browser, site.url) as (page, guard):
         await page.goto(await room_page(site))
         await live(page)
         guard.expected = "ERR_ABORTED"
@@ -234,7 +234,7 @@ async def test_the_pages_are_for_everybody(
     await seats.report(image, seat=3, doing="failed", done=7, error_code=14, error="no space")
     await seats.announce(image, seat=4, left=0, downloaded=SIZE, event="completed")
     addresses = ["/", await room_page(site), "/seats/127.0.0.2", "/swarms/aula1/windows.img"]
-    async with watching(browser, site, color_scheme=theme) as (page, guard):
+    async with watching(browser, site.url, color_scheme=theme) as (page, guard):
         guard.expected = "404"
         for address in (*addresses, "/history", "/rooms/nowhere"):
             await page.goto(address)

@@ -4,7 +4,8 @@ import re
 
 from aiohttp import hdrs, web
 
-from tracker.words import LANGUAGES, preferred
+from tracker.look.page import words_in
+from tracker.words import LANGUAGES, Words, preferred
 
 COOKIE = "lang"
 
@@ -40,3 +41,8 @@ def language(request: web.Request) -> str:
         return chosen
     wanted = wishes(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
     return preferred([name for name, weight in wanted.items() if weight])
+
+
+def words_for(request: web.Request) -> Words:
+    """The words of that language."""
+    return words_in(language(request))

@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from tracker.classroom.snapshot import Snapshot
 from tracker.look import history_files, page, views
 from tracker.look.answers import NOT_KEPT, Handler, in_json, masked, packed
-from tracker.look.asked import COOKIE, language, wants_events
+from tracker.look.asked import COOKIE, wants_events, words_for
 from tracker.look.live import CrowdedError, Live, MakeView
 from tracker.look.view import View
 from tracker.tracker import Tracker
@@ -43,11 +43,11 @@ def _attach_history(app: web.Application, tracker: Tracker) -> None:
     history = tracker.watch.history
 
     async def all_kept(request: web.Request) -> web.StreamResponse:
-        return _html(request, views.history(await history.summaries(), _words(request)))
+        return _html(request, views.history(await history.summaries(), words_for(request)))
 
     async def kept(request: web.Request) -> web.StreamResponse:
         record = await history.record(request.match_info["id"])
-        return _html(request, views.deployment(record, _words(request)) if record else None)
+        return _html(request, views.deployment(record, words_for(request)) if record else None)
 
     async def all_in_json(request: web.Request) -> web.StreamResponse:
         return packed(request, in_json(history_files.deployments_json(await history.summaries())))
@@ -77,7 +77,7 @@ def _attach_history(app: web.Application, tracker: Tracker) -> None:
 
 
 async def _of_now(live: Live, named: _Named, request: web.Request) -> web.StreamResponse:
-    name, words = request.match_info.get("name", ""), _words(request)
+    name, words = request.match_info.get("name", ""), words_for(request)
     key, make = (named, name, words.language), _made(named, name, words)
     if not wants_events(request):
         return _html(request, await live.view(key, make))
@@ -98,7 +98,7 @@ def _made(named: _Named, name: str, words: Words) -> MakeView:
 
 
 def _html(request: web.Request, view: View | None) -> web.Response:
-    words = _words(request)
+    words = words_for(request)
     text = page.render(view or views.missing(words), words)
     status = 404 if view is None else 200
     headers = {**page.HEADERS, **_VARY}
@@ -108,10 +108,6 @@ def _html(request: web.Request, view: View | None) -> web.Response:
 def _csv(request: web.Request, text: str, name: str) -> web.Response:
     headers = {**NOT_KEPT, hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}.csv"'}
     return packed(request, web.Response(text=text, content_type="text/csv", headers=headers))
-
-
-def _words(request: web.Request) -> Words:
-    return page.words_in(language(request))
 
 
 def _switching_language(answer: Handler) -> Handler:

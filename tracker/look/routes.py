@@ -4,8 +4,9 @@ import re
 
 from aiohttp import web
 
-from tracker.look import as_json, metrics, page, pages
+from tracker.look import as_json, metrics, pages
 from tracker.look.answers import NOT_KEPT, in_json, masked, packed
+from tracker.look.asked import words_for
 from tracker.request import InfoHash
 from tracker.tracker import Tracker
 
@@ -14,11 +15,9 @@ _INFO_HASH = re.compile("[0-9A-Fa-f]{40}")
 
 def attach(app: web.Application, tracker: Tracker) -> None:
     """Add the routes `/health`, `/metrics`, `/api/v1/swarms`, and those of the pages."""
-    # What programs read is of one language, whatever a browser that shows it would like.
-    words = page.words_in("en")
 
     async def swarms(request: web.Request) -> web.StreamResponse:
-        return packed(request, in_json(as_json.snapshot_as_json(await tracker.picture(), words)))
+        return packed(request, in_json(as_json.snapshot_as_json(await tracker.picture(), words_for(request))))
 
     async def swarm(request: web.Request) -> web.StreamResponse:
         text = request.match_info["info_hash"]
@@ -29,7 +28,7 @@ def attach(app: web.Application, tracker: Tracker) -> None:
         picture = await tracker.picture_of(info_hash)
         if picture is None:
             return in_json({"error": f"torrent {info_hash.hex()} is not published here"}, status=404)
-        return packed(request, in_json(as_json.swarm_as_json(picture, words)))
+        return packed(request, in_json(as_json.swarm_as_json(picture, words_for(request))))
 
     async def health(request: web.Request) -> web.StreamResponse:
         return in_json({"status": "ok", "torrents": len(tracker.allow_list.published)})

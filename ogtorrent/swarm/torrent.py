@@ -1,0 +1,295 @@
+"""An image in a session: how far it is, whom it meets, and its alerts as things to await."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import libtorrent as lt
+
+from ogtorrent.errors import OgtorrentError, UpdateFailed
+from ogtorrent.swarm import policy
+from ogtorrent.swarm.ledger import Ledger
+from ogtorrent.swarm.metainfo import Metainfo
+from ogtorrent.swarm.policy import AGENT, ALL, CONTENT, LONELY, QUEUE
+from ogtorrent.words import words
+
+if TYPE_CHECKING:
+    from ogtorrent.swarm.session import Session
+
+log = logging.getLogger(__name__)
+
+FRESH = 1.5  # seconds for which a look at the peers is good enough to be told
+
+
+class Start(Enum):
+    """What is known of the files when a torrent is added."""
+
+    WHOLE = "whole"  # every byte is there; each piece is checked when it is first asked for
+    FILL = "fill"  # whatever is there is checked, the rest is fetched
+    CHECK = "check"  # whatever is there is checked, nothing is fetched
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A torrent now: bytes, and bytes received by address.
+
+    While `checking`, `done` is what was read; afterwards, what was verified.
+    """
+
+    checking: bool
+    done: int
+    size: int
+    peers: int
+    given: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A peer that is connected, and bytes of the image since it is."""
+
+    address: str
+    port: int
+    taken: int  # from it
+    given: int
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A torrent and its peers at a moment: bytes."""
+
+    done: int  # what was verified
+    taken: int  # of the image, since it was added
+    given: int
+    neighbours: Sequence[Neighbour]
+    availability: Sequence[int]  # how many of them have each piece; empty for a seed
+
+
+@dataclass(frozen=True)
+class _Look:
+    at: float  # monotonic seconds
+    status: lt.torrent_status
+    peers: Sequence[lt.peer_info]
+
+
+class DiskTrouble(OgtorrentError):
+    """A read or write failed; `code` is the errno."""
+
+    def __init__(self, code: int, path: str, message: str) -> None:
+        self.code, self.path = code, path
+        super().__init__(f"{path}: {message}.")
+
+
+class Torrent:
+    """An image in a session."""
+
+    def __init__(
+        self,
+        metainfo: Metainfo,
+        handle: lt.torrent_handle,
+        announces: bool,
+        session: Session,
+    ) -> None:
+        self.metainfo = metainfo
+        self.announces = announces  # whether a tracker knows of it
+        self._handle = handle
+        self._ledger = Ledger()
+        self._stripe = ALL
+        self._session = session
+        self.rate = 0  # bytes a second, when it was last looked at
+        self._alone_since: float | None = None
+        self._content_until = 0.0  # with its queue, whatever its length
+        self._last: _Look | None = None
+        self._checked = asyncio.Event()
+        self._whole = asyncio.Event()
+        self._flushed = asyncio.Event()
+        self._renames: dict[int, asyncio.Future[None]] = {}
+        self._trouble: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # A torrent whose trouble nobody awaits (a seed's) has it logged; asyncio need not warn.
+        self._trouble.add_done_callback(lambda trouble: trouble.cancelled() or trouble.exception())
+        self.tracker_trouble = ""  # what the tracker said last, where it was a refusal
+
+    async def checked(self) -> bool:
+        """Wait for the check of what is on disk; True where it is whole. Raises DiskTrouble."""
+        await self._until(self._checked)
+        return bool(self._handle.status().is_seeding)
+
+    @property
+    def is_whole(self) -> bool:
+        return self._whole.is_set()
+
+    async def whole(self, timeout: float) -> bool:
+        """Wait until every piece is verified; False when `timeout` seconds passed before.
+
+        Raises DiskTrouble.
+        """
+        try:
+            await asyncio.wait_for(self._until(self._whole), timeout)
+        except TimeoutError:
+            return False
+        return True
+
+    async def flushed(self) -> None:
+        """Wait until libtorrent has handed every byte to the kernel. Raises DiskTrouble."""
+        self._flushed.clear()
+        self._handle.flush_cache()
+        await self._until(self._flushed)
+
+    async def rename(self, image: Path) -> None:
+        """Tell the session that the image stands at another path now. Raises DiskTrouble.
+
+        The files were moved already; libtorrent's own move finds two names of one file and leaves
+        both, which rename(2) promises.
+        """
+        loop = asyncio.get_running_loop()
+        for index, path in enumerate(places(self.metainfo, image)):
+            self._renames[index] = loop.create_future()
+            self._handle.rename_file(index, path)
+        await asyncio.gather(*self._renames.values())
+        self._renames.clear()
+
+    def go_on(self) -> None:
+        """After a CHECK: seed what is whole, fetch what it found missing."""
+        self._handle.unset_flags(lt.torrent_flags.stop_when_ready)
+        self._handle.resume()
+
+    def connect(self, address: str, port: int) -> None:
+        """Meet a peer without waiting for the tracker."""
+        self._handle.connect_peer((address, port))
+
+    def follow(self) -> Progress:
+        """Look at the peers and tell how far it is; keep to this seat's stripe as the room changes."""
+        look = self._look()
+        status, peers = look.status, look.peers
+        checking = status.state in (
+            lt.torrent_status.checking_files,
+            lt.torrent_status.checking_resume_data,
+        )
+        self._ledger.observe({peer.ip: peer.total_download for peer in peers})
+        self._keep_to_stripe(peers)
+        self._keep_queue(peers, time.monotonic())
+        self.rate = status.download_payload_rate
+        self._session._keep_threads()
+        return Progress(
+            checking=checking,
+            done=int(status.progress * self.metainfo.size) if checking else status.total_wanted_done,
+            size=self.metainfo.size,
+            peers=len(peers),
+            given=self._ledger.given(),
+        )
+
+    def sight(self) -> Sight:
+        """What `follow` saw, if that was just now; it costs the session's thread less than another look."""
+        last = self._last
+        look = last if last is not None and time.monotonic() - last.at < FRESH else self._look()
+        return Sight(
+            done=look.status.total_wanted_done,
+            taken=look.status.total_payload_download,
+            given=look.status.total_payload_upload,
+            neighbours=[
+                Neighbour(peer.ip[0], peer.ip[1], peer.total_download, peer.total_upload)
+                for peer in look.peers
+            ],
+            availability=self._handle.piece_availability(),
+        )
+
+    def _look(self) -> _Look:
+        peers = [peer for peer in self._handle.get_peer_info() if not peer.flags & lt.peer_info.connecting]
+        self._last = _Look(time.monotonic(), self._handle.status(), peers)
+        return self._last
+
+    def _keep_to_stripe(self, peers: Sequence[lt.peer_info]) -> None:
+        if not peers:
+            return
+        # Our own address as the others see it: a connection tells.
+        own = ip_address(peers[0].local_endpoint()[0])
+        filling = {
+            ip_address(peer.ip[0])
+            for peer in peers
+            if peer.client.startswith(AGENT.encode())
+            and not peer.flags & (lt.peer_info.seed | lt.peer_info.upload_only)
+        }
+        found = policy.stripe(own, filling)
+        if found != self._stripe:
+            self._stripe = found
+            log.info("%s: %s", self.metainfo.image, found)
+            self._handle.prioritize_pieces(policy.priorities(self.metainfo.pieces, found))
+
+    def _keep_queue(self, peers: Sequence[lt.peer_info], now: float) -> None:
+        """Alone with the repository, long enough for it to notice: shake hands again, for a longer queue."""
+        asked = lt.peer_info.seed | lt.peer_info.outgoing_connection | lt.peer_info.interesting
+        alone = (
+            len(peers) == 1
+            and peers[0].flags & asked == asked
+            and 0 < peers[0].download_queue_length <= QUEUE
+            and peers[0].client.startswith(AGENT.encode())
+        )
+        if not alone:
+            self._alone_since = None
+        elif self._alone_since is None:
+            self._alone_since = now
+        elif now - self._alone_since > 2 * LONELY and now > self._content_until:
+            self._content_until = now + CONTENT
+            self._session._reconnect(self._handle, peers[0].ip)
+
+    async def _until(self, event: asyncio.Event) -> None:
+        waiting = asyncio.ensure_future(event.wait())
+        try:
+            await asyncio.wait((waiting, self._trouble), return_when=asyncio.FIRST_COMPLETED)
+            if self._trouble.done():
+                self._trouble.result()
+        finally:
+            waiting.cancel()
+
+    def _hear(self, alert: lt.torrent_alert) -> None:
+        match alert:
+            case lt.torrent_checked_alert():
+                self._checked.set()
+            case lt.torrent_finished_alert():
+                self._whole.set()
+            case lt.cache_flushed_alert():
+                self._flushed.set()
+            case lt.file_renamed_alert():
+                _settle(self._renames.get(alert.index))
+            case lt.file_rename_failed_alert():
+                trouble = DiskTrouble(alert.error.value(), self.metainfo.image.name, alert.error.message())
+                _settle(self._renames.get(alert.index), trouble)
+            case lt.file_error_alert():
+                self._fail(DiskTrouble(alert.error.value(), alert.filename(), alert.error.message()))
+            case lt.torrent_error_alert():
+                self._fail(
+                    UpdateFailed(str(self.metainfo.image), alert.error.message(), words("Run this again."))
+                )
+            case lt.tracker_error_alert():
+                self.tracker_trouble = alert.failure_reason() or alert.error.message()
+            case lt.tracker_reply_alert():
+                self.tracker_trouble = ""
+            case lt.hash_failed_alert():
+                log.warning("%s: piece %d did not verify", self.metainfo.image, alert.piece_index)
+
+    def _fail(self, error: OgtorrentError) -> None:
+        log.error("%s: %s", self.metainfo.image, error)
+        if not self._trouble.done():
+            self._trouble.set_exception(error)
+
+
+def _settle(future: asyncio.Future[None] | None, error: Exception | None = None) -> None:
+    if future is None or future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+
+
+def places(metainfo: Metainfo, image: Path) -> Iterator[str]:
+    """Where each file of an image stands when the image stands at `image`."""
+    for file in metainfo.files:
+        yield str(image.joinpath(*metainfo.within(file)))

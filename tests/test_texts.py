@@ -1,0 +1,66 @@
+"""Every text that ogtorrent says is looked up, in the language of its environment."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from babel.messages.pofile import read_po
+
+import ogtorrent.errors
+from ogtorrent.words import CATALOGUES, language
+
+PACKAGE = Path(ogtorrent.errors.__file__).parent
+# Whose arguments people read.
+ERRORS = {kind.__name__ for kind in vars(ogtorrent.errors).values() if isinstance(kind, type)} - {"Path"}
+SPEAKERS = {"echo", "print", "_Refused", *ERRORS}
+# What programs read too, and what is the same in Spanish.
+FIXED = {"ogtorrent: ", "announce "}
+NAMES = re.compile(r"%\(\w+\)s|--[a-z]+|`.*?`")
+
+
+def test_what_is_typed_is_the_same_in_spanish() -> None:
+    with (CATALOGUES / "es.po").open("rb") as file:
+        catalogue = read_po(file, locale="es", abort_invalid=True)
+    texts = {
+        message.id: message.string for message in catalogue if isinstance(message.id, str) and message.id
+    }
+    assert len(texts) > 200
+    assert [text for text in texts if NAMES.findall(text) != NAMES.findall(str(texts[text]))] == []
+
+
+def test_what_people_read_is_looked_up() -> None:
+    unsaid = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            told = [*node.args] if name in SPEAKERS else []
+            told += [given.value for given in node.keywords if given.arg == "help"]
+            for literal in told:
+                parts = literal.values if isinstance(literal, ast.JoinedStr) else [literal]
+                for part in parts:
+                    value = getattr(part, "value", None)
+                    if isinstance(value, str) and re.search("[a-z]{2} ", f"{value} ") and value not in FIXED:
+                        unsaid.append(f"{path.name}:{literal.lineno}: {value}")
+    assert unsaid == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, "en"),
+        ({"LANG": "es_ES.UTF-8"}, "es"),
+        ({"LANG": "es"}, "es"),
+        ({"LANG": "ca_ES.UTF-8"}, "en"),
+        ({"LANG": "en_GB.UTF-8", "LC_MESSAGES": "es_MX.UTF-8"}, "es"),
+        ({"LANG": "es_ES.UTF-8", "LC_ALL": "C.UTF-8"}, "en"),
+        ({"LANG": "es_ES.UTF-8", "LC_ALL": ""}, "es"),
+        ({"LANG": "en_GB.UTF-8", "LANGUAGE": "ca:es_ES:en"}, "es"),
+        ({"LANG": "es_ES.UTF-8", "LANGUAGE": "en"}, "en"),
+        ({"LANG": "POSIX", "LANGUAGE": "es"}, "en"),
+    ],
+)
+def test_the_language_is_that_of_the_environment(environment: dict[str, str], expected: str) -> None:
+    assert language(environment) == expected
