@@ -338,3 +338,22 @@ def test_names_of_curves_that_end_together_stay_apart_and_on_the_plot() -> None:
         heights = [int(view.cells[f"k{index}l"]["@y"].rstrip("%")) for index in range(5)]
         assert all(below - above >= 9 for above, below in pairwise(heights))
         assert heights[0] >= 0 and heights[-1] <= 100
+
+
+@pytest.mark.parametrize(
+    ("values", "drawn"),
+    [
+        # Told every four seconds: a slope, and no stairs.
+        ((0.0, *[0.25] * 4, *[0.5] * 4, *[0.75] * 4, *[1.0] * 3), "M0 100l19-25 75-25 75-25 75-25"),
+        # Stood still for twelve seconds.
+        ((0.0, *[0.5] * 13, 0.75, 1.0), "M0 100l19-50 225 0 18-25 19-25"),
+    ],
+)
+def test_a_curve_goes_through_what_a_seat_told_and_stands_still_where_the_seat_did(
+    values: tuple[float, ...], drawn: str
+) -> None:
+    filled = pictures.Curve(NOW - 16, 1.0, values)
+    one = pictures.deployment(began=NOW - 16, ended=NOW)
+    picture = snapshot(swarm(seats=(seat(1, filled=filled),), deployment=one))
+    view = views.swarm(picture, "aula1/windows.img", EN)
+    assert view and view.cells["all"]["d@d"] == drawn
