@@ -145,6 +145,11 @@ class Root:
         """Where a download grows: beside the image, on the same file system, hidden."""
         return self.path.joinpath(*image.parts[:-1], f".{image.name}.part")
 
+    def wanted(self, image: ImagePath) -> Path:
+        """The metainfo of that download."""
+        partial = self.partial(image)
+        return partial.with_name(partial.name + Sidecar.TORRENT)
+
     def locate(self, path: Path) -> ImagePath:
         """The image that stands at `path`. Raises BadName where it is outside the root."""
         try:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from ogtorrent.cache import events, landing
+from ogtorrent.cache import absence, events, landing
 from ogtorrent.cache.inventory import cached
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.partition import room
@@ -131,6 +131,7 @@ class Fill:
     async def _fetch(self) -> Torrent:
         wanted, root = self.order.metainfo, self.order.root
         partial = await asyncio.to_thread(landing.prepare, root, wanted)
+        await asyncio.to_thread(absence.note, self.order)
         self._drop()  # the version before: nobody asks for it any more
         self._torrent = self._add(partial, Start.FILL)
         await self._wait_until_whole(self._torrent)

@@ -87,6 +87,7 @@ class Seeder:
             )
             self._leechers = Leechers(self._address, stack)
             await self._session.port()
+            self._session.meet_neighbours(self._address)
             if self._stays:
                 await self._take_up_all()
             server = await asyncio.start_unix_server(
@@ -265,6 +266,7 @@ class Leechers:
     def session(self) -> Session:
         if self._session is None:
             self._session = Session(policy.leecher(self._address, 0))
+            self._session.meet_neighbours(self._address)
             self._stack.push_async_callback(self._session.close)
         return self._session
 

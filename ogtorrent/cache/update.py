@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from ogtorrent.cache import catalogue, events, partition
+from ogtorrent.cache import absence, catalogue, events, partition
 from ogtorrent.cache.control import Seeder
 from ogtorrent.cache.options import TorrentOptions
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.server import Server
-from ogtorrent.layout import ImagePath, cache_root
+from ogtorrent.errors import RepositoryUnreachable
+from ogtorrent.layout import ImagePath, Root, cache_root
+from ogtorrent.swarm.metainfo import Metainfo
 
 
 def update(
@@ -33,17 +36,29 @@ def update(
     repository = Server.parse(server)
     seeder = Seeder(cache, address)
     seeder.start()
-    offer = catalogue.ask(repository, image)
+    root, wanted, told = _wanted(repository, image, cache)
     # The tracker that this seat can reach comes first, whatever name the repository has for itself.
-    trackers = dict.fromkeys((repository.announce, *offer.metainfo.trackers))
+    trackers = dict.fromkeys((repository.announce, *wanted.trackers))
     order = Order(
         cache,
-        cache_root(cache, offer.mirror),
-        offer.metainfo,
+        root,
+        wanted,
         options,
         tuple(trackers),
         repository,
         verify,
         socket.gethostname().partition(".")[0] if name is None else name,
     )
-    return seeder.update(order)
+    return itertools.chain(told, seeder.update(order))
+
+
+def _wanted(repository: Server, image: ImagePath, cache: Path) -> tuple[Root, Metainfo, list[events.Event]]:
+    """The image's root and metainfo, from the repository or, where it is silent, as it was before that."""
+    try:
+        offer = catalogue.ask(repository, image)
+    except RepositoryUnreachable as silence:
+        found = absence.unfinished(cache, image, repository)
+        if found is None:
+            raise
+        return *found, [events.Alone(silence.server, silence.why)]
+    return cache_root(cache, offer.mirror), offer.metainfo, []
