@@ -136,20 +136,16 @@ class Air:
     def _join(self) -> None:
         for network in self._networks():
             try:
-                self._in.setsockopt(
-                    socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(GROUP) + network
-                )
+                self._in.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, network)
             except OSError as error:
                 if error.errno != errno.EADDRINUSE:  # it has joined there already
                     log.debug("no calls there: %s", error)
 
     def _networks(self) -> Iterator[bytes]:
-        """Each as <linux/in.h> names it: by an own address, or by the number of a card."""
-        if self._address != EVERYWHERE:
-            yield socket.inet_aton(self._address) + struct.pack("i", 0)
-            return
-        for number, _ in socket.if_nameindex():
-            yield socket.inet_aton(EVERYWHERE) + struct.pack("i", number)
+        """The group on each, as an ip_mreqn: by an own address, or by the number of a card."""
+        numbers = [number for number, _ in socket.if_nameindex()] if self._address == EVERYWHERE else [0]
+        for number in numbers:
+            yield socket.inet_aton(GROUP) + socket.inet_aton(self._address) + struct.pack("i", number)
 
     def _is_near(self, address: str, facts: list[tuple[int, int, bytes]]) -> bool:
         """Whether a sender is of the room in which this PC heard it; `facts` came with what was heard."""
