@@ -74,6 +74,8 @@ class Following:
                 # A client that was started anew may have another port; the PC is still one seat.
                 self._drop(seat)
                 continue
+            elif seat.state is SeatState.FAILED and self.deploying and self.deploying.ended is None:
+                self.deploying.join(seat, epoch)  # though it gave up before it was seen to fill
             self._tell(before, seat, now + epoch)
             yield
         yield from self._judge(now, epoch)
