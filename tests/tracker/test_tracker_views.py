@@ -132,8 +132,8 @@ def test_who_needs_somebody_is_named_with_cause_and_advice_the_worst_first() -> 
     needs = [one.words for one in shown.root.all() if re.fullmatch("n[0-9]+", one.attributes.get("id", ""))]
     assert [line.split()[0] for line in needs] == ["pc18", "pc11", "pc05", "pc13", "10.1.1.22"]
     assert needs[1] == (
-        "pc11 aula1 aula1/windows.img No word from it for 2 min. "
-        "Look whether it is on, and whether its network cable is in."
+        "pc11 aula1 aula1/windows.img Lost at 43 %: no word from it for 2 min. "
+        "Look whether it is on, and whether its cable is in."
     )
     assert "5 seats need somebody" in shown.main.words
 
@@ -236,7 +236,7 @@ def test_an_image_names_the_seats_that_are_behind_beside_their_curves() -> None:
 
 def test_events_are_told_the_newest_first() -> None:
     shown = read(views.swarm(pictures.room_of_24(), "aula1/windows.img", EN))
-    assert "pc11: No word from it for 2 min." in shown.by_id["e0"].words
+    assert "pc11: Lost at 43 %: no word from it for 2 min." in shown.by_id["e0"].words
     assert shown.by_id["e1"].words.endswith("pc02 was ready after 3 min.")
     assert shown.by_id["e28"].words.endswith("The deployment began.")
 
@@ -300,7 +300,7 @@ def test_places_are_quoted() -> None:
 @pytest.mark.parametrize("kind", TroubleKind)
 def test_each_trouble_has_a_sentence_with_advice_in_both_languages(kind: TroubleKind) -> None:
     trouble = Trouble(kind, 100.0, "no <space>")
-    english, spanish = told(trouble, EN), told(trouble, ES)
+    english, spanish = told(trouble, 0.39, EN), told(trouble, 0.39, ES)
     assert english != spanish
     for sentence in (english, spanish):
         assert sentence.count(". ") >= 1 and sentence.endswith(".")
@@ -311,7 +311,7 @@ def test_the_page_is_in_the_readers_language() -> None:
     html = page.render(views.overview(pictures.room_of_24(), ES), ES)
     assert '<html lang="es">' in html
     shown = Page(html)
-    assert shown.by_id["top"].field("h").text == "El último equipo estará listo en 52 min"
+    assert shown.by_id["top"].field("h").text == "El último equipo, listo en 52 min"
     assert "6,2 GiB" in shown.main.words
     links = {
         one.attributes["hreflang"]: one.attributes for one in shown.root.all() if "hreflang" in one.attributes
@@ -327,3 +327,33 @@ def test_rates_are_drawn_to_scale() -> None:
     shown = read(views.seat(picture, "10.1.1.1", EN))
     assert shown.by_id["i0"].field("top").text == "100 MiB/s"
     assert shown.by_id["i0"].field("line").attributes["d"] == "M0 100l75-50 75-50 150 0"
+
+
+def test_names_of_curves_that_end_together_stay_apart_and_on_the_plot() -> None:
+    trouble = Trouble(TroubleKind.LOST, 100)
+    for progress in (0.0, 0.97):
+        lost = tuple(pictures.stuck(n, SeatState.LOST, trouble, progress) for n in range(1, 6))
+        view = views.swarm(snapshot(swarm(seats=lost)), "aula1/windows.img", EN)
+        assert view
+        heights = [int(view.cells[f"k{index}l"]["@y"].rstrip("%")) for index in range(5)]
+        assert all(below - above >= 9 for above, below in pairwise(heights))
+        assert heights[0] >= 0 and heights[-1] <= 100
+
+
+@pytest.mark.parametrize(
+    ("values", "drawn"),
+    [
+        # Told every four seconds: a slope, and no stairs.
+        ((0.0, *[0.25] * 4, *[0.5] * 4, *[0.75] * 4, *[1.0] * 3), "M0 100l19-25 75-25 75-25 75-25"),
+        # Stood still for twelve seconds.
+        ((0.0, *[0.5] * 13, 0.75, 1.0), "M0 100l19-50 225 0 18-25 19-25"),
+    ],
+)
+def test_a_curve_goes_through_what_a_seat_told_and_stands_still_where_the_seat_did(
+    values: tuple[float, ...], drawn: str
+) -> None:
+    filled = pictures.Curve(NOW - 16, 1.0, values)
+    one = pictures.deployment(began=NOW - 16, ended=NOW)
+    picture = snapshot(swarm(seats=(seat(1, filled=filled),), deployment=one))
+    view = views.swarm(picture, "aula1/windows.img", EN)
+    assert view and view.cells["all"]["d@d"] == drawn

@@ -171,7 +171,9 @@ class Following:
                 if seat.call(trouble):
                     at = now + epoch
                     self._events.append(
-                        Event(at, EventKind.TROUBLE, seat.shown, seat.address, trouble=trouble)
+                        Event(
+                            at, EventKind.TROUBLE, seat.shown, seat.address, seat.progress(self.size), trouble
+                        )
                     )
                 yield
 

@@ -11,6 +11,7 @@ from tracker.classroom.curve import Curve
 
 WIDTH, HEIGHT = 300, 100
 _MOST = 40  # points of a line
+_STILL = 10.0  # seconds; a seat tells of itself more often than that
 
 
 class Span(NamedTuple):
@@ -77,16 +78,28 @@ def _points(curve: Curve, span: Span, top: float, until_full: bool) -> list[tupl
         values = values[: full + 1]
     if not values:
         return []
-    stride = -(-len(values) // _MOST)
+    turns = _turns(curve.start, curve.step, values)
+    stride = -(-len(turns) // _MOST)
     points: list[tuple[int, int]] = []
-    for index in sorted({*range(0, len(values), stride), len(values) - 1}):
-        moment = curve.start + index * curve.step
+    for index in sorted({*range(0, len(turns), stride), len(turns) - 1}):
+        moment, value = turns[index]
         if moment > span.end:
             break
-        _add(points, span.x(moment), height(values[index], top))
+        _add(points, span.x(moment), height(value, top))
     if points and not (until_full and values[-1] >= top):
         _add(points, span.x(span.end), points[-1][1])
     return points
+
+
+def _turns(start: float, step: float, values: Sequence[float]) -> list[tuple[float, float]]:
+    """Where the figure changes, and where it stood still: not where a seat had just not told of it yet."""
+    turns = [(start, values[0])]
+    for index, (before, value) in enumerate(itertools.pairwise(values), 1):
+        if value != before:
+            if start + (index - 1) * step - turns[-1][0] > _STILL:
+                turns.append((start + (index - 1) * step, before))
+            turns.append((start + index * step, value))
+    return turns
 
 
 def _add(points: list[tuple[int, int]], x: int, y: int) -> None:

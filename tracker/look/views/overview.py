@@ -103,7 +103,6 @@ def _card(id_: str, swarm: SwarmPicture, words: Words) -> Card:
 
 
 def _card_cell(swarm: SwarmPicture, at: float, words: Words) -> Cell:
-    left = swarm.time_left
     curve = swarm.filled
     ended = swarm.deployment.ended if swarm.deployment else None
     span = plot.Span(curve.start, ended or at)
@@ -116,8 +115,7 @@ def _card_cell(swarm: SwarmPicture, at: float, words: Words) -> Cell:
         "r": words.rate(swarm.rate),
         "copies": copies_told(swarm, words),
         "share": share_told(swarm, words),
-        "t": _goes_on(swarm, words),
-        "at": words("ready at {clock}", clock=words.clock(at + left)) if left is not None else "",
+        "t": _goes_on(swarm, at, words),
         "p": words.percent(swarm.progress),
         "b@value": percent_value(swarm.progress),
         "line@d": plot.line(curve, span, 1.0),
@@ -131,11 +129,11 @@ def _state(swarm: SwarmPicture) -> str:
     return "lost" if swarm.lost else "done"
 
 
-def _goes_on(swarm: SwarmPicture, words: Words) -> str:
+def _goes_on(swarm: SwarmPicture, at: float, words: Words) -> str:
     deployment = swarm.deployment
     if swarm.done == len(swarm.seats) and deployment and deployment.ended is not None:
         return words("ready in {span}", span=words.span(deployment.took(deployment.ended)))
-    return goes_on(swarm.seats, swarm.time_left, words)
+    return goes_on(swarm.seats, swarm.time_left, at, words)
 
 
 def _room_cells(rooms: tuple[Row, ...], pictures: tuple[RoomPicture, ...], at: float, words: Words) -> Cells:
@@ -144,7 +142,7 @@ def _room_cells(rooms: tuple[Row, ...], pictures: tuple[RoomPicture, ...], at: f
         seats = [seat for _, seat in room.seats]
         done = sum(seat.done for seat in seats)
         filling = sum(seat.state.is_under_way for seat in seats)
-        lost, left = len(seats) - done - filling, room.time_left
+        lost = len(seats) - done - filling
         cells[row.id] = {
             "@data-state": "filling" if filling else "lost" if lost else "done",
             "done": str(done),
@@ -153,7 +151,6 @@ def _room_cells(rooms: tuple[Row, ...], pictures: tuple[RoomPicture, ...], at: f
             "lost@data-state": lost_mark(lost),
             "p": words.percent(room.progress),
             "b@value": percent_value(room.progress),
-            "t": goes_on(seats, left, words),
-            "at": words("ready at {clock}", clock=words.clock(at + left)) if left is not None else "",
+            "t": goes_on(seats, room.time_left, at, words),
         }
     return cells

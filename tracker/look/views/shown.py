@@ -70,10 +70,11 @@ def span_left(seconds: float | None, words: Words) -> str:
     return words.span(seconds)
 
 
-def goes_on(seats: Sequence[Seat], left: float | None, words: Words) -> str:
+def goes_on(seats: Sequence[Seat], left: float | None, at: float, words: Words) -> str:
     """How long it takes yet, or how it stands."""
     if left is not None:
-        return words("{span} left", span=span_left(left, words))
+        clock = words.clock(at + left)
+        return words("{span} left, ready at {clock}", span=span_left(left, words), clock=clock)
     if any(seat.state.is_under_way for seat in seats):
         return words("stands still")
     return words("ready") if all(seat.done for seat in seats) else words("not whole everywhere")
@@ -178,7 +179,8 @@ def needs(pairs: Iterable[tuple[SwarmPicture, Seat]], words: Words) -> tuple[Nee
         for index, (swarm, seat, trouble) in enumerate(troubled)
     )
     cells: Cells = {
-        need.id: {"w": told(trouble, words)} for need, (_, _, trouble) in zip(found, troubled, strict=True)
+        need.id: {"w": told(trouble, seat.progress, words)}
+        for need, (_, seat, trouble) in zip(found, troubled, strict=True)
     }
     # One line more takes no more room than the word of it.
     most = _MOST_NEEDS if len(found) > _MOST_NEEDS + 1 else len(found)
