@@ -52,7 +52,7 @@ async def ask(room: Room, target: str, method: str = "GET", **headers: str) -> A
 
 @pytest.fixture
 async def filled(room: Room, publish: Publish) -> Room:
-    image = publish("aula1/windows.img", size=1000)
+    image = publish("aula1/windows.img", size=512)
     await room.announce(image, seat=2, left=500)
     return room
 
