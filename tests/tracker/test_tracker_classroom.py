@@ -141,6 +141,16 @@ async def test_a_seat_that_gives_up_says_why_though_it_never_announced(room: Roo
     assert all(trouble["told"] for trouble in troubles.values())
 
 
+async def test_who_fails_in_mid_fill_and_leaves_the_swarm_has_failed(room: Room, image: bytes) -> None:
+    await room.announce(image, seat=2, left=SIZE // 2)
+    await room.report(image, seat=2, doing="failed", error_code=31, error="Oh.", done=SIZE // 2)
+    await room.announce(image, seat=2, left=SIZE // 2, event="stopped")
+    room.clock.now += 1
+    for _ in range(2):
+        assert await states(room) == {"2": "failed"}
+        room.clock.now += 60
+
+
 async def test_a_seat_that_checks_what_it_has_and_fails_can_try_again(room: Room, image: bytes) -> None:
     await room.report(image, seat=2, doing="checking", done=SIZE // 2)
     assert await states(room) == {"2": "checking"}

@@ -126,11 +126,12 @@ class Course:
 
     def _doing(self) -> Doing | None:
         """What it told of itself, where nothing newer is known."""
-        if self.report is None or (
-            self.peer is not None and self.reported < max(self.peer.seen, self.gone or 0)
-        ):
+        if self.report is None:
             return None
-        return self.report.doing
+        newest = 0.0 if self.peer is None else self.peer.seen
+        if self.report.doing in (Doing.CHECKING, Doing.FILLING) and self.peer is not None:
+            newest = max(newest, self.gone or 0.0)  # it has said goodbye since; who failed does, too
+        return self.report.doing if self.reported >= newest else None
 
     def progress(self, size: int) -> float:
         """From 0 to 1; a client says what is left, and nothing makes it say less than the whole."""
