@@ -40,11 +40,11 @@ class Course:
         "worst",
     )
 
-    def __init__(self, endpoint: bytes, address: str, room: str, now: float) -> None:
+    def __init__(self, endpoint: bytes, address: str, room: str, heard: float) -> None:
         self.endpoint, self.address, self.room = endpoint, address, room
         self.peer: Peer | None = None  # as last announced
         self.report: Report | None = None
-        self.reported = self.heard = now
+        self.reported = self.heard = heard
         self.present = False
         self.gone: float | None = None  # since when it is not in the swarm
         self.left: int | None = None
@@ -53,15 +53,15 @@ class Course:
         self.worst: Trouble | None = None  # the last that it had
         self.state = SeatState.CHECKING
         self.settled = False  # whether that was decided, and not merely assumed
-        self._begin(now)
+        self._begin(heard)
 
-    def _begin(self, now: float) -> None:
-        self.began = now
+    def _begin(self, at: float) -> None:
+        self.began = at
         self.done_at: float | None = None
         self.left_at_first = self.left or 0
         self.paces: deque[tuple[float, float]] = deque()
         self.rate = 0.0  # bytes per second, over the last seconds in which it was heard of
-        self.filled, self.rates = Curve(now), Curve(now)
+        self.filled, self.rates = Curve(at), Curve(at)
         self.trouble = self.worst = None
 
     def announced(self, peer: Peer) -> None:
