@@ -22,7 +22,7 @@ from typing import Any
 
 from ogtorrent.cache import events
 from ogtorrent.cache.launch import launch
-from ogtorrent.cache.options import TorrentOptions
+from ogtorrent.cache.options import Full, TorrentOptions, WhenFull
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.server import Server
 from ogtorrent.errors import CannotJoin, ImageLocked, OgtorrentError
@@ -64,6 +64,7 @@ class Tending:
     seeding: dict[str, int]  # peers that are connected
     taking: dict[str, int]  # of those, the ones that want something of us
     filling: dict[str, int]  # verified bytes
+    held: list[str]  # whose files a command changes
 
 
 def encode(request: Request) -> bytes:
@@ -86,6 +87,8 @@ def encode(request: Request) -> bytes:
                 "port": request.repository.port,
                 "verify": request.verify,
                 "seat": request.name,
+                "when_full": str(request.full.action),
+                "evict_seeded": request.full.evict_seeded,
             }
     return json.dumps(fields).encode() + b"\n"
 
@@ -114,6 +117,7 @@ def decode(line: bytes, cache: Path) -> Request:
         Server(fields["host"], fields["port"], fields["repository"]),
         fields["verify"],
         fields["seat"],
+        Full(WhenFull(fields["when_full"]), fields["evict_seeded"]),
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ogtorrent.cache import control, events
 from ogtorrent.cache.control import Hold, Home, Look, Stop, Tending
-from ogtorrent.cache.fill import Fill, Tell
+from ogtorrent.cache.fill import Company, Fill, Tell
 from ogtorrent.cache.inventory import cached, inventory
 from ogtorrent.cache.options import Mode
 from ogtorrent.cache.order import Order
@@ -165,10 +165,18 @@ class Seeder:
             {name: peers for name, (peers, _) in company.items()},
             {name: takers for name, (_, takers) in company.items()},
             filling,
+            [self._named(place) for place in self._held],
         )
 
     def _named(self, place: Path) -> str:
         return str(place.relative_to(self._cache))
+
+    def _give_up(self, place: Path) -> None:
+        """Another image needs the room of this one."""
+        if place in self._seeding:
+            seeding = self._take_back(place)
+            seeding.session.remove(seeding.torrent)
+            log.info("%s: gives up its room", place)
 
     async def _let_go(self, hold: Hold, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         place = hold.root.image(hold.image)
@@ -241,7 +249,7 @@ class Seeder:
                 listener.put_nowait(event)
             reporter.hear(event)
 
-        fill = Fill(order, session, seeded, tell)
+        fill = Fill(order, session, seeded, Company(self._tending, self._give_up), tell)
         reporter = Reporter(order, session, self._address, lambda: fill.torrent)
         reporting = self._start_reports(reporter)
         until = seeding.until if seeding is not None else 0.0

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from ogtorrent.cache.inventory import Cached
-from ogtorrent.cache.plan import RESERVE, Check, Fetch, NoSpace, Plan, UpToDate, plan
+from ogtorrent.cache.plan import RESERVE, Check, Fetch, NoSpace, Plan, Room, UpToDate, plan
 from ogtorrent.layout import ImagePath
 from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import File, Metainfo, Stamp
@@ -57,18 +57,18 @@ TOUCHED_AND_BEGUN = Cached(True, None, False, GIB // 4)
 def test_what_stands_decides_what_is_done(
     cached: Cached, verify: bool, checked: bool, expected: Plan
 ) -> None:
-    assert plan(NEW, cached, 10 * GIB, 20 * GIB, verify, checked) == expected
+    assert plan(NEW, cached, Room(10 * GIB, 20 * GIB), verify, checked) == expected
 
 
 def test_the_last_byte_that_is_missing_is_too_much() -> None:
-    assert plan(NEW, NOTHING, NEEDED, 20 * GIB, False) == Fetch(NEEDED)
-    assert plan(NEW, NOTHING, NEEDED - 1, 20 * GIB, False) == NoSpace(NEEDED, NEEDED - 1, 20 * GIB)
+    assert plan(NEW, NOTHING, Room(NEEDED, 20 * GIB), False) == Fetch(NEEDED)
+    assert plan(NEW, NOTHING, Room(NEEDED - 1, 20 * GIB), False) == NoSpace(NEEDED, NEEDED - 1, 20 * GIB)
 
 
 @pytest.mark.parametrize("cached", [WHOLE, TOUCHED, COPIED_BY_HAND])
 def test_a_full_cache_is_no_matter_where_nothing_need_be_fetched(cached: Cached) -> None:
-    assert not isinstance(plan(NEW, cached, 0, GIB, False), Fetch | NoSpace)
+    assert not isinstance(plan(NEW, cached, Room(0, GIB), False), Fetch | NoSpace)
 
 
 def test_the_old_image_is_not_counted_as_free_space() -> None:
-    assert plan(NEW, OLDER, GIB // 2, 2 * GIB, False) == NoSpace(NEEDED, GIB // 2, 2 * GIB)
+    assert plan(NEW, OLDER, Room(GIB // 2, 2 * GIB), False) == NoSpace(NEEDED, GIB // 2, 2 * GIB)
