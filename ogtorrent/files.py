@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import glob
 import os
 import shutil
 from pathlib import Path
@@ -26,6 +27,13 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise NotWritable.of(path, error) from error
+
+
+def remove_cut(path: Path) -> None:
+    """Take away what a `write_whole` left that was killed; nobody may write there now. Raises OSError."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        if left.name.removesuffix(".tmp").rpartition(".")[2].isdecimal():
+            left.unlink(missing_ok=True)
 
 
 def sync_directory(path: Path) -> None:

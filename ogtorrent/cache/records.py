@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ogtorrent.errors import NotWritable
-from ogtorrent.files import write_whole
+from ogtorrent.files import remove_cut, write_whole
 from ogtorrent.layout import records_file
 from ogtorrent.words import words
 
@@ -87,6 +87,7 @@ def _change(cache: Path, how: Callable[[dict[str, Record]], object]) -> None:
         records = read(cache)
         if not records.readable:
             raise NotWritable(path, words("it is damaged, and every image counts as pinned; delete it"))
+        remove_cut(path)
         changed = dict(records.of)
         how(changed)
         if changed != records.of:

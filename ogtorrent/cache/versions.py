@@ -16,7 +16,7 @@ import os
 from pathlib import Path
 
 from ogtorrent.errors import HostileMetainfo, NotInCache
-from ogtorrent.files import aside, exchange, remove, sync_directory, write_whole
+from ogtorrent.files import aside, exchange, remove, remove_cut, sync_directory, write_whole
 from ogtorrent.layout import ImagePath, Root, Sidecar
 from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import Metainfo
@@ -86,6 +86,9 @@ def rollback(root: Root, image: ImagePath) -> Metainfo:
 def settle(root: Root, image: ImagePath) -> None:
     """Bring to its end, or back, what a power cut or a kill interrupted. Raises OSError, NotWritable."""
     place, kept, leaving = root.image(image), root.previous(image), root.leaving_torrent(image)
+    for kind in (Sidecar.TORRENT, Sidecar.TAIL_SUM, Sidecar.FULL_SUM):
+        remove_cut(root.sidecar(image, kind))
+    remove_cut(root.previous_torrent(image))
     stepped_aside = aside(place)
     if os.path.lexists(stepped_aside):
         if not os.path.lexists(place):
