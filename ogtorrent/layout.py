@@ -145,6 +145,10 @@ class Root:
         """Where a download grows: beside the image, on the same file system, hidden."""
         return self.path.joinpath(*image.parts[:-1], f".{image.name}.part")
 
+    def record(self, image: ImagePath) -> Path:
+        """Which bytes of that download the disk is known to hold."""
+        return self.partial(image).with_suffix(".safe")
+
     def locate(self, path: Path) -> ImagePath:
         """The image that stands at `path`. Raises BadName where it is outside the root."""
         try:

@@ -14,6 +14,7 @@ from ogtorrent.cache.inventory import cached
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.partition import room
 from ogtorrent.cache.plan import Check, Fetch, NoSpace, UpToDate, plan
+from ogtorrent.cache.safe import kept_safe, on_disk
 from ogtorrent.errors import CacheFull, CannotJoin, CorruptImage, NotWritable, OgtorrentError, UpdateFailed
 from ogtorrent.layout import Sidecar
 from ogtorrent.swarm.session import Session
@@ -132,8 +133,10 @@ class Fill:
         wanted, root = self.order.metainfo, self.order.root
         partial = await asyncio.to_thread(landing.prepare, root, wanted)
         self._drop()  # the version before: nobody asks for it any more
-        self._torrent = self._add(partial, Start.FILL)
-        await self._wait_until_whole(self._torrent)
+        written = await asyncio.to_thread(on_disk, root, wanted)
+        self._torrent = self._add(partial, Start.FILL, written)
+        async with kept_safe(root, self._torrent):
+            await self._wait_until_whole(self._torrent)
         await landing.land(root, self._torrent)
         await asyncio.to_thread(write_sidecars, root, wanted)
         return self._torrent
@@ -229,8 +232,8 @@ class Fill:
             if not path.resolve().is_relative_to(inside):
                 raise NotWritable(path, words("a link leads out of the cache {cache}", cache=inside))
 
-    def _add(self, place: Path, start: Start) -> Torrent:
-        return self._session.add(self.order.metainfo, place, self.order.trackers, start)
+    def _add(self, place: Path, start: Start, written: bytes = b"") -> Torrent:
+        return self._session.add(self.order.metainfo, place, self.order.trackers, start, written)
 
     def _drop(self) -> None:
         if self._torrent is not None:

@@ -55,7 +55,7 @@ async def land(root: Root, torrent: Torrent) -> None:
 def tidy(root: Root, wanted: Metainfo) -> None:
     """Once the image stands, take away the old one, second names, an earlier download. Raises OSError."""
     partial = root.partial(wanted.image)
-    for path in (partial, _alias(partial)):
+    for path in (partial, _alias(partial), root.record(wanted.image)):
         if os.path.lexists(path):
             _remove(path)
 
