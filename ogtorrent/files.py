@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from pathlib import Path
 
@@ -21,6 +22,12 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise NotWritable.of(path, error) from error
+
+
+def remove_unfinished(path: Path) -> None:
+    """Take away what `write_whole` left aside where it was cut off. Raises OSError."""
+    for aside in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        aside.unlink()
 
 
 def sync_directory(path: Path) -> None:

@@ -7,6 +7,7 @@ import errno
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ogtorrent.cache import events, landing
@@ -98,6 +99,10 @@ class Fill:
     async def _plan(self, checked: bool) -> UpToDate | Check | Fetch | NoSpace:
         order = self.order
         found = await asyncio.to_thread(cached, order.root, order.metainfo.image)
+        if found.partial and await asyncio.to_thread(order.metainfo.describes, order.place):
+            # The power went in mid-landing: it stands, and what has the name of a download is the old
+            # version, which changed places with it.
+            found = replace(found, partial=0)
         free, total = room(order.cache)
         return plan(order.metainfo, found, free, total, order.verify, checked)
 

@@ -12,8 +12,8 @@ import os
 import shutil
 from pathlib import Path
 
-from ogtorrent.files import sync_directory
-from ogtorrent.layout import Root
+from ogtorrent.files import remove_unfinished, sync_directory
+from ogtorrent.layout import Root, Sidecar
 from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.torrent import Torrent, places
 
@@ -55,9 +55,12 @@ async def land(root: Root, torrent: Torrent) -> None:
 def tidy(root: Root, wanted: Metainfo) -> None:
     """Once the image stands, take away the old one, second names, an earlier download. Raises OSError."""
     partial = root.partial(wanted.image)
-    for path in (partial, _alias(partial), root.record(wanted.image)):
+    record = root.record(wanted.image)
+    for path in (partial, _alias(partial), record):
         if os.path.lexists(path):
             _remove(path)
+    for path in (record, *(root.sidecar(wanted.image, kind) for kind in Sidecar)):
+        remove_unfinished(path)
 
 
 def _alias(partial: Path) -> Path:

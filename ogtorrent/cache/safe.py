@@ -24,11 +24,10 @@ from ogtorrent.layout import Root
 from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.torrent import DiskTrouble, Torrent, places
 
-# Bytes that may come between two rounds: a third of what a cut may cost, for others come while a
-# round is under way. Each round costs the disk a few commits of its journal, a tenth of a second
-# where it turns.
+# Bytes that come between two rounds: a third of what a cut may cost, for others come while a round
+# is under way. Each costs the disk a few commits of its journal, a tenth of a second where it turns.
 LEAST, PART = 10 * 2**20, 300
-LONGEST = 5.0  # seconds between two rounds, however slow the line
+LOOK, LONGEST = 0.1, 5.0  # seconds between looks at what came, and between two rounds of a slow line
 
 
 @asynccontextmanager
@@ -45,21 +44,19 @@ async def kept_safe(root: Root, torrent: Torrent) -> AsyncIterator[None]:
 
 async def _rounds(root: Root, torrent: Torrent, ended: asyncio.Event) -> None:
     """A disk that fails is told to whoever waits for the torrent."""
-    wanted, last = torrent.metainfo, b""
+    wanted, safe, at, pause = torrent.metainfo, 0, 0.0, LOOK
     stride = max(LEAST, wanted.size // PART)
-    is_last = False
     try:
-        while not is_last:
-            is_last = ended.is_set()
-            began = time.monotonic()
+        while not ended.is_set():
+            await _sleep(pause, ended)
             written = await torrent.written()
-            if written and written != last:
-                await asyncio.to_thread(_make_safe, root, wanted, written)
-                last = written
+            began = time.monotonic()
+            due = ended.is_set() or began - at > LONGEST
+            if written is not None and written.done - safe >= (1 if due else stride):
+                await asyncio.to_thread(_make_safe, root, wanted, written.state)
+                safe, at = written.done, began
             # At most half of the time: a disk that is slower than the line has better things to do.
-            pause = max(time.monotonic() - began, stride / max(torrent.rate, 1))
-            if not is_last:
-                await _sleep(min(pause, LONGEST), ended)
+            pause = max(LOOK, time.monotonic() - began)
     except DiskTrouble:
         return  # whoever waits has heard
     except NotWritable as trouble:

@@ -68,7 +68,7 @@ class Session:
     ) -> Torrent:
         """Take up an image that stands, or is to stand, at `image`.
 
-        `written`: what is known to be on disk (Torrent.written), so that nothing need be checked; where
+        `written`: what is known to be on disk (Written.state), so that nothing need be checked; where
         files are missing or too short for it, all is.
         """
         params = lt.load_torrent_buffer(metainfo.raw)

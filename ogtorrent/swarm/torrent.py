@@ -75,6 +75,14 @@ class Sight:
 
 
 @dataclass(frozen=True)
+class Written:
+    """Pieces and blocks that were handed to the kernel."""
+
+    done: int  # bytes; more by less than a piece where the last one is short
+    state: bytes  # for `Session.add` to go on from
+
+
+@dataclass(frozen=True)
 class _Look:
     at: float  # monotonic seconds
     status: lt.torrent_status
@@ -112,7 +120,7 @@ class Torrent:
         self._checked = asyncio.Event()
         self._whole = asyncio.Event()
         self._flushed = asyncio.Event()
-        self._written: asyncio.Future[bytes] | None = None
+        self._written: asyncio.Future[Written | None] | None = None
         self._renames: dict[int, asyncio.Future[None]] = {}
         self._trouble: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # A torrent whose trouble nobody awaits (a seed's) has it logged; asyncio need not warn.
@@ -145,10 +153,10 @@ class Torrent:
         self._handle.flush_cache()
         await self._until(self._flushed)
 
-    async def written(self) -> bytes:
-        """The pieces and blocks that the kernel has, for `Session.add` to go on from. Raises DiskTrouble.
+    async def written(self) -> Written | None:
+        """What the kernel has of the image. Raises DiskTrouble.
 
-        Empty while they are checked, and once all are there: what is whole is to be made durable as such.
+        None while it is checked, and once it is whole, to be made durable as such.
         """
         self._written = asyncio.get_running_loop().create_future()
         self._handle.save_resume_data()
@@ -269,15 +277,16 @@ class Torrent:
         finally:
             waiting.cancel()
 
-    def _only_what_is_written(self, state: lt.add_torrent_params) -> bytes:
-        """Libtorrent's resume data without what changes by itself: counters, times, peers."""
+    def _only_what_is_written(self, state: lt.add_torrent_params) -> Written | None:
         have = state.have_pieces
-        if len(have) < self.metainfo.pieces or all(have):  # it is being checked; or whole
-            return b""
-        only = lt.add_torrent_params()
+        if len(have) < self.metainfo.pieces or all(have):
+            return None
+        only = lt.add_torrent_params()  # without what changes by itself: counters, times, peers
         only.info_hashes = state.info_hashes
         only.have_pieces, only.unfinished_pieces = have, state.unfinished_pieces
-        return lt.write_resume_data_buf(only)
+        blocks = sum(map(sum, state.unfinished_pieces.values()))
+        done = sum(have) * self.metainfo.piece_length + blocks * policy.BLOCK
+        return Written(done, lt.write_resume_data_buf(only))
 
     def _hear(self, alert: lt.torrent_alert) -> None:
         match alert:
@@ -290,7 +299,7 @@ class Torrent:
             case lt.save_resume_data_alert():
                 _settle(self._written, self._only_what_is_written(alert.params))
             case lt.save_resume_data_failed_alert():
-                _settle(self._written, b"")
+                _settle(self._written, None)
             case lt.file_renamed_alert():
                 _settle(self._renames.get(alert.index), None)
             case lt.file_rename_failed_alert():

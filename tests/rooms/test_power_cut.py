@@ -10,9 +10,10 @@ import hashlib
 import os
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,9 @@ from .disks import cache_device, mounted, mounted_copy, skip_without_disks, snap
 pytestmark = [pytest.mark.room, pytest.mark.root]
 
 MIB = 2**20
-CUTS = int(os.environ.get("OGTORRENT_POWER_CUTS", "16"))  # of each kind
+CUTS = int(os.environ.get("OGTORRENT_POWER_CUTS", "8"))  # of each kind
 SMALL, LARGE = 12 * MIB, 64 * MIB
-LINE = 16 * MIB  # bytes a second
+LINE = 32 * MIB  # bytes a second
 AGAIN = 32 * MIB  # bytes that may come twice
 FILE, DIRECTORY = "windows.img", "clone.img"
 
@@ -85,14 +86,14 @@ def tidy(image: str) -> list[str]:
     return sorted(image + ending for ending in ("", ".torrent", ".sum", ".full.sum"))
 
 
-def kill(seat: Seat, update: object) -> None:
+def kill(seat: Seat, command: subprocess.Popen[str]) -> None:
     """The command and the seeder, in one instant for both."""
     seeder = seat.seeder()
-    for pid in (update.process.pid, seeder):  # type: ignore[attr-defined]
+    for pid in (command.pid, seeder):
         if pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-    update.process.wait()  # type: ignore[attr-defined]
+    command.wait()
     until(lambda: seat.seeder() is None)
 
 
@@ -128,10 +129,9 @@ def test_a_killed_update_leaves_the_old_image_or_the_new_one(
     for cut in range(CUTS):
         pc.stop()
         old, new = digests(here), digests(other.root / image)
-        began = time.monotonic()
         update = pc.start(other.address, image, "--session", "peer:0")
         Moment(chance, cache, image, whole_run or 2.0).wait(lambda u=update: u.process.poll() is None)
-        kill(pc, update)
+        kill(pc, update.process)
         left = names(cache, image)
         assert digests(here) in (old, new), f"cut {cut}: {left}"
         began = time.monotonic()
@@ -158,17 +158,25 @@ def test_after_a_power_cut_little_comes_twice(
         with mounted_copy(copy, tmp_path / "after") as after:
             here = after / "images" / image
             assert digests(here) in (old, new), copy.name
-            pc = seat(after)
-            done = pc.update(other.address, image, "--session", "peer:0").done
+            with ended(Seat(after)) as pc:
+                done = pc.update(other.address, image, "--session", "peer:0").done
             assert digests(here) == new
             assert names(after, image) == tidy(image), copy.name
-            pc.stop()
-            until(lambda p=pc: p.seeder() is None)
         twice.append(max(0, done.fetched - (LARGE - came)))
         copy.unlink()
     told = ", ".join(f"{number / MIB:.1f}" for number in sorted(twice))
     print(f"{image}: MiB that came twice: {told}")
     assert max(twice) < AGAIN, told
+
+
+@contextmanager
+def ended(seat: Seat) -> Iterator[Seat]:
+    """A seat of which no process is left afterwards, so that its cache can be unmounted."""
+    try:
+        yield seat
+    finally:
+        seat.stop()
+        until(lambda: seat.seeder() is None)
 
 
 def cut_often(
@@ -177,16 +185,17 @@ def cut_often(
     """Copies of the disk at moments of one update, each with the bytes that had come by then."""
     cuts: list[tuple[Path, int]] = []
     update = pc.start(server.address, image, "--session", "peer:0")
+    until(lambda: f".{image}.part" in names(pc.cache, image))
     seen, next_cut, whole = names(pc.cache, image), time.monotonic(), False
     while update.process.poll() is None:
         now = names(pc.cache, image)
         landing = now != seen and any(name.endswith(".landing") for name in (*now, *seen))
-        if landing or time.monotonic() > next_cut:
+        if len(cuts) < CUTS and (landing or time.monotonic() > next_cut):
             whole = whole or landing
             copy = backing.with_name(f"cut{len(cuts)}")
             snapshot(backing, copy)
             cuts.append((copy, LARGE if whole else allocated(pc.cache / "images" / f".{image}.part")))
-            next_cut = time.monotonic() + chance.uniform(0, 2 * LARGE / LINE / CUTS)
+            next_cut = time.monotonic() + chance.uniform(0, 4 * LARGE / LINE / CUTS)
         seen = now
     assert update.end().code == 0
     return cuts
