@@ -8,7 +8,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ogtorrent.cache import events, landing, records, removal, versions
@@ -17,6 +17,7 @@ from ogtorrent.cache.inventory import Kind, cached, holdings
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.partition import room
 from ogtorrent.cache.plan import BringBack, Check, Fetch, InPlace, NoSpace, Plan, Room, UpToDate, plan
+from ogtorrent.cache.safe import kept_safe, on_disk
 from ogtorrent.errors import CacheFull, CannotJoin, CorruptImage, NotWritable, OgtorrentError, UpdateFailed
 from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.sidecars import write_sidecars
@@ -128,6 +129,10 @@ class Fill:
     async def _plan(self, checked: bool) -> Plan:
         order = self.order
         found = await asyncio.to_thread(cached, order.root, order.metainfo.image)
+        if found.partial and await asyncio.to_thread(order.metainfo.describes, order.place):
+            # The power went in mid-landing: it stands, and what has the name of a download is the old
+            # version, which changed places with it.
+            found = replace(found, partial=0)
         space = Room(*room(order.cache))
         step = plan(order.metainfo, found, space, order.verify, checked, order.full)
         if not isinstance(step, NoSpace | InPlace):
@@ -188,8 +193,10 @@ class Fill:
         wanted, root = self.order.metainfo, self.order.root
         partial = await asyncio.to_thread(landing.prepare, root, wanted)
         self._drop()  # the version before: nobody asks for it any more
-        self._torrent = self._add(partial, Start.FILL)
-        await self._wait_until_whole(self._torrent)
+        written = await asyncio.to_thread(on_disk, root, wanted)
+        self._torrent = self._add(partial, Start.FILL, written)
+        async with kept_safe(root, self._torrent):
+            await self._wait_until_whole(self._torrent)
         await landing.land(root, self._torrent)
         await asyncio.to_thread(write_sidecars, root, wanted)
         return self._torrent
@@ -295,8 +302,8 @@ class Fill:
             if not path.resolve().is_relative_to(inside):
                 raise NotWritable(path, words("a link leads out of the cache {cache}", cache=inside))
 
-    def _add(self, place: Path, start: Start) -> Torrent:
-        return self._session.add(self.order.metainfo, place, self.order.trackers, start)
+    def _add(self, place: Path, start: Start, written: bytes = b"") -> Torrent:
+        return self._session.add(self.order.metainfo, place, self.order.trackers, start, written)
 
     def _drop(self) -> None:
         if self._torrent is not None:
