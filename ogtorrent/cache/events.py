@@ -36,6 +36,18 @@ class Checking:
 
 
 @dataclass(frozen=True)
+class MakingRoom:
+    """Bytes; what goes so that the image finds room: images, and previous versions of images."""
+
+    event: ClassVar[str] = "room"
+    needed: int
+    free: int
+    images: list[str]
+    previous: list[str]
+    in_place: bool  # the old version of this image is written over
+
+
+@dataclass(frozen=True)
 class Progress:
     """Bytes, bytes a second, seconds; `left` is None while nobody can say."""
 
@@ -72,9 +84,9 @@ class Failed:
     exit_code: int
 
 
-Event = Alone | Started | Checking | Progress | Done | Failed
+Event = Alone | Started | Checking | MakingRoom | Progress | Done | Failed
 _KINDS: dict[str, type[Event]] = {
-    kind.event: kind for kind in (Alone, Started, Checking, Progress, Done, Failed)
+    kind.event: kind for kind in (Alone, Started, Checking, MakingRoom, Progress, Done, Failed)
 }
 
 
