@@ -33,6 +33,9 @@ SILENCE, FIRST_PAUSE, LONGEST_PAUSE = 1.0, 2.0, 60.0
 _MULTICAST_ALL, _PKTINFO = 49, 8  # <linux/in.h>
 
 
+Endpoint = tuple[str, int]
+
+
 @dataclass(frozen=True)
 class Call:
     """Somebody listens for peers on `port` and wants these images; a caller knows itself by `cookie`."""
@@ -100,7 +103,8 @@ class Air:
         try:
             self._in.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._in.setsockopt(socket.IPPROTO_IP, _MULTICAST_ALL, 0)
-            self._in.setsockopt(socket.IPPROTO_IP, _PKTINFO, 1)
+            for each in (self._in, self._out):
+                each.setsockopt(socket.IPPROTO_IP, _PKTINFO, 1)
             self._in.bind((GROUP, PORT))
             self._out.bind((address, 0))
             self._join()
@@ -122,16 +126,31 @@ class Air:
                 self._out.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, network)
                 self._out.sendto(datagram, (GROUP, PORT))
 
-    def heard(self) -> Iterator[tuple[str, Call]]:
+    def answer(self, caller: Endpoint, port: int, info_hash: bytes) -> None:
+        """Tell who called that it may connect to us, should our connection to it not come about.
+
+        To a seat that was off for a while libtorrent connects only after a pause of its own.
+        """
+        with contextlib.suppress(OSError):
+            self._out.sendto(Call(port, (info_hash,), self._cookie).encode(), caller)
+
+    def heard(self) -> Iterator[tuple[Endpoint, Call]]:
         """Other seats of the own room that have called since it was last asked, and what they want."""
+        return self._received(self._in)
+
+    def answers(self) -> Iterator[tuple[Endpoint, Call]]:
+        """Likewise, who has answered."""
+        return self._received(self._out)
+
+    def _received(self, by: socket.socket) -> Iterator[tuple[Endpoint, Call]]:
         for _ in range(MOST_CALLS):
             try:
-                datagram, facts, _, (address, _) = self._in.recvmsg(LONGEST_CALL, socket.CMSG_SPACE(12))
+                datagram, facts, _, sender = by.recvmsg(LONGEST_CALL, socket.CMSG_SPACE(12))
             except OSError:  # there is no more, or the network has gone
                 return
             call = Call.decode(datagram)
-            if call is not None and call.cookie != self._cookie and self._is_near(address, facts):
-                yield address, call
+            if call is not None and call.cookie != self._cookie and self._is_near(sender[0], facts):
+                yield sender, call
 
     def _join(self) -> None:
         for network in self._networks():

@@ -115,7 +115,11 @@ class Session:
                 return
             while True:
                 by_hash = {torrent.metainfo.info_hash: torrent for torrent in self._torrents.values()}
-                for address, call in air.heard():
+                for caller, call in air.heard():
+                    for torrent in filter(None, map(by_hash.get, call.info_hashes)):
+                        torrent.connect(caller[0], call.port)
+                        air.answer(caller, port, torrent.metainfo.info_hash)
+                for (address, _), call in air.answers():
                     for torrent in filter(None, map(by_hash.get, call.info_hashes)):
                         torrent.connect(address, call.port)
                 now = time.monotonic()

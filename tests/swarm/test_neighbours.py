@@ -65,9 +65,12 @@ def test_a_call_is_heard_in_the_own_room_alone_and_not_by_the_caller() -> None:
     with closing(Air(CALLER)) as caller, closing(Air(SEAT)) as seat, closing(Air(ELSEWHERE)) as elsewhere:
         caller.call(6881, WINDOWS)
         elsewhere.call(6882, WINDOWS)
-        ((address, call),) = until(lambda: list(seat.heard()))
-        assert (address, call.port, call.info_hashes) == (CALLER, 6881, (WINDOWS,))
+        ((source, call),) = until(lambda: list(seat.heard()))
+        assert (source[0], call.port, call.info_hashes) == (CALLER, 6881, (WINDOWS,))
         assert not [*caller.heard(), *elsewhere.heard(), *seat.heard()]
+        seat.answer(source, 6883, WINDOWS)
+        (((address, _), call),) = until(lambda: list(caller.answers()))
+        assert (address, call.port, call.info_hashes) == (SEAT, 6883, (WINDOWS,))
 
 
 async def test_a_seat_that_no_tracker_answers_is_met_by_one_that_is_whole(tmp_path: Path) -> None:
