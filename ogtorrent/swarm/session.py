@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,8 +63,18 @@ class Session:
         """The port that the session listens on. Raises CannotJoin where it cannot."""
         return await asyncio.shield(self._listening)
 
-    def add(self, metainfo: Metainfo, image: Path, trackers: Sequence[str], start: Start) -> Torrent:
-        """Take up an image that stands, or is to stand, at `image`."""
+    def add(
+        self,
+        metainfo: Metainfo,
+        image: Path,
+        trackers: Sequence[str],
+        start: Start,
+        have: Collection[int] = (),
+    ) -> Torrent:
+        """Take up an image that stands, or is to stand, at `image`.
+
+        `have`: pieces that were verified there; where there are any, nothing else is looked for.
+        """
         params = lt.load_torrent_buffer(metainfo.raw)
         params.save_path = str(image.parent)
         params.renamed_files = dict(enumerate(places(metainfo, image)))
@@ -79,6 +89,8 @@ class Session:
             params.flags |= lt.torrent_flags.seed_mode
         if start is Start.CHECK:
             params.flags |= lt.torrent_flags.stop_when_ready
+        if have:
+            params.have_pieces = [piece in have for piece in range(metainfo.pieces)]
         handle = self._lt.add_torrent(params)
         torrent = Torrent(metainfo, handle, bool(trackers), self)
         self._torrents[handle] = torrent
