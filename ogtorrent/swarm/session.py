@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,12 +68,19 @@ class Session:
         return await asyncio.shield(self._listening)
 
     def add(
-        self, metainfo: Metainfo, image: Path, trackers: Sequence[str], start: Start, written: bytes = b""
+        self,
+        metainfo: Metainfo,
+        image: Path,
+        trackers: Sequence[str],
+        start: Start,
+        written: bytes = b"",
+        have: Collection[int] = (),
     ) -> Torrent:
         """Take up an image that stands, or is to stand, at `image`.
 
         `written`: what is known to be on disk (Written.state), so that nothing need be checked; where
-        files are missing or too short for it, all is.
+        files are missing or too short for it, all is. `have`: pieces that were verified there; where there
+        are any, nothing else is looked for.
         """
         params = lt.load_torrent_buffer(metainfo.raw)
         params.save_path = str(image.parent)
@@ -91,6 +98,8 @@ class Session:
             params.flags |= lt.torrent_flags.stop_when_ready
         if written:
             _take_as_checked(params, metainfo, written)
+        elif have:
+            params.have_pieces = [piece in have for piece in range(metainfo.pieces)]
         handle = self._lt.add_torrent(params)
         torrent = Torrent(metainfo, handle, bool(trackers), self)
         self._torrents[handle] = torrent
