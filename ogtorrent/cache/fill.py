@@ -39,6 +39,7 @@ class Company:
     """What else the seeder does with the cache."""
 
     tending: Callable[[], Tending]
+    promised: Callable[[], int]  # bytes of the cache's room that fills have planned with and not used yet
     give_up: Callable[[Path], None]  # seed what stands there no more: it goes
 
 
@@ -58,11 +59,17 @@ class Fill:
         self._started = time.monotonic()
         self._had = 0  # verified bytes before the first one was fetched
         self._fetched = self._from_repository = 0
+        self._needed = 0  # bytes of room, as planned
 
     @property
     def torrent(self) -> Torrent | None:
         """What the session holds of the image now."""
         return self._torrent
+
+    @property
+    def promised(self) -> int:
+        """Bytes of room that are still to be used."""
+        return max(0, self._needed - self._fetched)
 
     async def run(self) -> Torrent:
         """Raises OgtorrentError; then the session holds nothing of the image any more."""
@@ -117,18 +124,21 @@ class Fill:
                 return await self._brought()
             case NoSpace(needed, free, total):
                 raise CacheFull(str(self.order.metainfo.image), needed, free, total)
-            case InPlace():
+            case InPlace(needed):
                 self._say(step)
+                self._needed = needed
                 self._drop()
                 await asyncio.to_thread(landing.step_aside, self.order.root, self.order.metainfo)
                 return await self._fetch()
             case Fetch() | Check():
+                self._needed = step.needed if isinstance(step, Fetch) else 0
                 return await self._fetch()
 
     async def _plan(self, checked: bool) -> Plan:
         order = self.order
         found = await asyncio.to_thread(cached, order.root, order.metainfo.image)
-        space = Room(*room(order.cache))
+        free, total = room(order.cache)
+        space = Room(max(0, free - self._company.promised()), total)
         step = plan(order.metainfo, found, space, order.verify, checked, order.full)
         if not isinstance(step, NoSpace | InPlace):
             return step
