@@ -152,8 +152,8 @@ def test_what_is_removed_is_let_go_and_what_is_pinned_is_not_removed(server: Ser
     ran(pc, "unpin", "windows.img")
     ran(pc, "pin", "debian.img")
     ran(pc, "remove", "windows.img")
+    until(lambda: pc.address not in server.peers(windows))  # from a seeder that seeds on
     ran(pc, "remove", "debian.img", "--force")
-    until(lambda: pc.address not in server.peers(windows))
     assert listed(pc) == {} and list((pc.cache / "images").iterdir()) == []
     assert "cache list" in refused(pc, 2, "remove", "windows.img")
     pc.update(server.address, "debian.img").done  # noqa: B018
