@@ -176,6 +176,10 @@ class Root:
                 except BadName:
                     continue
 
+    def record(self, image: ImagePath) -> Path:
+        """Which bytes of that download the disk is known to hold."""
+        return self.partial(image).with_suffix(".safe")
+
     def locate(self, path: Path) -> ImagePath:
         """The image that stands at `path`. Raises BadName where it is outside the root."""
         try:

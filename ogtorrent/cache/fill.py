@@ -7,8 +7,8 @@ import errno
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ogtorrent.cache import events, landing, records, removal, versions
@@ -17,6 +17,8 @@ from ogtorrent.cache.inventory import Kind, cached, holdings
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.partition import room
 from ogtorrent.cache.plan import BringBack, Check, Fetch, InPlace, NoSpace, Plan, Room, UpToDate, plan
+from ogtorrent.cache.safe import kept_safe, on_disk
+from ogtorrent.cache.sharing import Sharing
 from ogtorrent.errors import CacheFull, CannotJoin, CorruptImage, NotWritable, OgtorrentError, UpdateFailed
 from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.sidecars import write_sidecars
@@ -58,7 +60,7 @@ class Fill:
         self._tell = tell
         self._started = time.monotonic()
         self._had = 0  # verified bytes before the first one was fetched
-        self._fetched = self._from_repository = 0
+        self._shared = self._fetched = self._from_repository = 0
         self._needed = 0  # bytes of room, as planned
 
     @property
@@ -69,7 +71,7 @@ class Fill:
     @property
     def promised(self) -> int:
         """Bytes of room that are still to be used."""
-        return max(0, self._needed - self._fetched)
+        return max(0, self._needed - self._fetched - self._shared)
 
     async def run(self) -> Torrent:
         """Raises OgtorrentError; then the session holds nothing of the image any more."""
@@ -97,6 +99,7 @@ class Fill:
                 self._fetched - self._from_repository,
                 self._from_repository,
                 order.options.seeding_seconds,
+                self._shared,
             )
         )
         return torrent
@@ -137,6 +140,10 @@ class Fill:
     async def _plan(self, checked: bool) -> Plan:
         order = self.order
         found = await asyncio.to_thread(cached, order.root, order.metainfo.image)
+        if found.partial and await asyncio.to_thread(order.metainfo.describes, order.place):
+            # The power went in mid-landing: it stands, and what has the name of a download is the old
+            # version, which changed places with it.
+            found = replace(found, partial=0)
         free, total = room(order.cache)
         space = Room(max(0, free - self._company.promised()), total)
         step = plan(order.metainfo, found, space, order.verify, checked, order.full)
@@ -197,12 +204,34 @@ class Fill:
     async def _fetch(self) -> Torrent:
         wanted, root = self.order.metainfo, self.order.root
         partial = await asyncio.to_thread(landing.prepare, root, wanted)
-        self._drop()  # the version before: nobody asks for it any more
-        self._torrent = self._add(partial, Start.FILL)
-        await self._wait_until_whole(self._torrent)
+        written = await asyncio.to_thread(on_disk, root, wanted)
+        # The version before is seeded until what it has is shared: then nobody asks for it any more.
+        before, self._torrent = self._torrent, None
+        try:
+            have = frozenset() if written else await self._share(partial)
+        finally:
+            if before is not None:
+                self._session.remove(before)
+        self._torrent = self._add(partial, Start.FILL, written, have)
+        async with kept_safe(root, self._torrent):
+            await self._wait_until_whole(self._torrent)
         await landing.land(root, self._torrent)
         await asyncio.to_thread(write_sidecars, root, wanted)
         return self._torrent
+
+    async def _share(self, partial: Path) -> Collection[int]:
+        """Copy what the cache has already; the pieces that need no check."""
+        sharing = await asyncio.to_thread(Sharing, self.order, partial)
+        running = asyncio.ensure_future(asyncio.to_thread(sharing.run))
+        try:
+            while not (await asyncio.wait((running,), timeout=TICK))[0]:
+                size = self.order.metainfo.size
+                self._tell(events.Progress(sharing.shared, size, 0, 0, 0, 0, None, "", sharing.shared))
+            return running.result()
+        finally:
+            sharing.stop()  # the partial is somebody else's as soon as this fill has ended
+            await asyncio.wait((running,))
+            self._shared = sharing.shared
 
     async def _wait_until_whole(self, torrent: Torrent) -> None:
         await self._wait_until_checked(torrent)
@@ -239,6 +268,7 @@ class Fill:
             self._from_repository,
             left,
             tracker,
+            self._shared,
         )
 
     def _account(self, progress: Progress) -> None:
@@ -305,8 +335,8 @@ class Fill:
             if not path.resolve().is_relative_to(inside):
                 raise NotWritable(path, words("a link leads out of the cache {cache}", cache=inside))
 
-    def _add(self, place: Path, start: Start) -> Torrent:
-        return self._session.add(self.order.metainfo, place, self.order.trackers, start)
+    def _add(self, place: Path, start: Start, written: bytes = b"", have: Collection[int] = ()) -> Torrent:
+        return self._session.add(self.order.metainfo, place, self.order.trackers, start, written, have)
 
     def _drop(self) -> None:
         if self._torrent is not None:

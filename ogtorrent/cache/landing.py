@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ogtorrent.cache import versions
 from ogtorrent.errors import NotWritable
-from ogtorrent.files import exchange, remove, sync_directory
+from ogtorrent.files import exchange, remove, remove_cut, sync_directory
 from ogtorrent.layout import ImagePath, Root, Sidecar
 from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.torrent import Torrent, places
@@ -57,8 +57,11 @@ async def land(root: Root, torrent: Torrent) -> None:
 def tidy(root: Root, wanted: Metainfo) -> None:
     """Once the image stands, take away the old one, second names, an earlier download. Raises OSError."""
     partial = root.partial(wanted.image)
-    for path in (partial, _alias(partial)):
+    record = root.record(wanted.image)
+    for path in (partial, _alias(partial), record):
         remove(path)
+    for path in (record, *(root.sidecar(wanted.image, kind) for kind in Sidecar)):
+        remove_cut(path)
 
 
 def step_aside(root: Root, wanted: Metainfo) -> None:
