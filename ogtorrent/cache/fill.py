@@ -80,7 +80,7 @@ class Fill:
         try:
             await asyncio.to_thread(self._check_inside)
             torrent = await self._brought()
-            await asyncio.to_thread(landing.tidy, order.root, order.metainfo)
+            await asyncio.to_thread(landing.tidy, order.root, order.metainfo.image)
             await asyncio.to_thread(self._record)
         except (DiskTrouble, NotWritable, OSError) as trouble:
             self._drop()
