@@ -21,7 +21,7 @@ from ogtorrent.files import aside, exchange, remove, remove_cut, sync_directory,
 from ogtorrent.layout import ImagePath, Root, Sidecar, cache_roots
 from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import Metainfo
-from ogtorrent.swarm.sidecars import write_sidecars
+from ogtorrent.swarm.sidecars import write_sidecars, write_sums
 from ogtorrent.swarm.torrent import places
 from ogtorrent.words import words
 
@@ -144,7 +144,11 @@ def link(of: Metainfo, one: Path, second: Path) -> bool:
 
 def _finish(root: Root, image: ImagePath, stands: Metainfo) -> None:
     """The images have changed places; their metainfo follows."""
-    write_sidecars(root, stands)
+    write_sums(root, stands)
+    torrent = root.sidecar(image, Sidecar.TORRENT)
+    torrent.unlink(missing_ok=True)
+    os.link(root.previous_torrent(image), torrent)  # also where the disk is full
+    sync_directory(torrent.parent)
     if root.leaving_torrent(image).exists():
         root.leaving_torrent(image).replace(root.previous_torrent(image))
         sync_directory(root.previous(image).parent)

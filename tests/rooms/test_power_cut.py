@@ -130,7 +130,7 @@ def test_a_killed_update_leaves_the_old_image_or_the_new_one(
     for cut in range(CUTS):
         pc.stop()
         old, new = digests(here), digests(other.root / image)
-        shutil.rmtree(here.parent / ".previous", ignore_errors=True)  # else it would be brought back from there
+        shutil.rmtree(here.parent / ".previous", ignore_errors=True)  # it would come from there
         update = pc.start(other.address, image, "--session", "peer:0")
         Moment(chance, cache, image, whole_run or 2.0).wait(lambda u=update: u.process.poll() is None)
         kill(pc, update.process)
