@@ -69,11 +69,14 @@ class Session:
         image: Path,
         trackers: Sequence[str],
         start: Start,
+        written: bytes = b"",
         have: Collection[int] = (),
     ) -> Torrent:
         """Take up an image that stands, or is to stand, at `image`.
 
-        `have`: pieces that were verified there; where there are any, nothing else is looked for.
+        `written`: what is known to be on disk (Written.state), so that nothing need be checked; where
+        files are missing or too short for it, all is. `have`: pieces that were verified there; where there
+        are any, nothing else is looked for.
         """
         params = lt.load_torrent_buffer(metainfo.raw)
         params.save_path = str(image.parent)
@@ -89,7 +92,9 @@ class Session:
             params.flags |= lt.torrent_flags.seed_mode
         if start is Start.CHECK:
             params.flags |= lt.torrent_flags.stop_when_ready
-        if have:
+        if written:
+            _take_as_checked(params, metainfo, written)
+        elif have:
             params.have_pieces = [piece in have for piece in range(metainfo.pieces)]
         handle = self._lt.add_torrent(params)
         torrent = Torrent(metainfo, handle, bool(trackers), self)
@@ -196,6 +201,16 @@ class Session:
                     words("Give another address or port, or end the program that holds it."),
                 )
             )
+
+
+def _take_as_checked(params: lt.add_torrent_params, metainfo: Metainfo, written: bytes) -> None:
+    try:
+        known = lt.read_resume_data(written)
+    except RuntimeError as error:  # then all is checked
+        log.warning("%s: what was noted of it is not readable: %s", metainfo.image, error)
+        return
+    params.have_pieces = known.have_pieces[: metainfo.pieces]
+    params.unfinished_pieces = known.unfinished_pieces
 
 
 def _treat_all_networks_alike(session: lt.session) -> None:
