@@ -104,6 +104,22 @@ def test_what_another_image_has_is_taken_wherever_it_stands(filled: tuple[Server
     assert digests(pc.cache / "images") == digests(server.root)
 
 
+def test_what_the_version_before_the_last_had_comes_back_from_there(
+    filled: tuple[Server, Seat, Metainfo],
+) -> None:
+    server, pc, first = filled
+    there = server.root / "windows.img"
+    before = there.read_bytes()
+    rebuilt(there, lambda content: fresh(content, 0, SIZE // 2))
+    second = server.ready("windows.img", but=first)
+    pc.update(server.address, "windows.img").done  # noqa: B018
+    rebuilt(there, lambda content: content.__setitem__(slice(None), before[:-1] + b"x"))
+    server.ready("windows.img", but=second)
+    done = pc.update(server.address, "windows.img").done
+    assert (done.fetched, done.shared) == (PIECE, SIZE - PIECE)
+    assert digests(pc.cache / "images") == digests(server.root)
+
+
 def test_an_image_that_grew_into_longer_pieces_takes_what_stands_at_the_same_offsets(
     serve: Serve, seat: Seats, tmp_path: Path
 ) -> None:
