@@ -203,6 +203,19 @@ def test_holes_are_not_written(filled: tuple[Server, Seat, Metainfo]) -> None:
     assert digests(pc.cache / "images") == digests(server.root)
 
 
+def test_what_had_come_of_a_new_version_is_kept_beside_what_the_old_one_has(
+    filled: tuple[Server, Seat, Metainfo],
+) -> None:
+    server, pc, old = filled
+    rebuilt(server.root / "windows.img", lambda content: fresh(content, 0, 2 * PIECE))
+    server.ready("windows.img", but=old)
+    came = (server.root / "windows.img").read_bytes()[:PIECE]
+    (pc.cache / "images" / ".windows.img.part").write_bytes(came)
+    done = pc.update(server.address, "windows.img").done
+    assert (done.fetched, done.shared) == (PIECE, SIZE - 2 * PIECE)
+    assert digests(pc.cache / "images") == digests(server.root)
+
+
 @contextmanager
 def met_in_the_middle(server: Server, pc: Seat, how: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", IN_THE_MIDDLE, how, "update-cache", server.address, "/", "windows.img"]
