@@ -28,7 +28,8 @@ from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.torrent import DiskTrouble, Torrent, places
 
 # Bytes that come between two rounds: a third of what a cut may cost, for others come while a round
-# is under way. Each costs the disk a few commits of its journal, a tenth of a second where it turns.
+# is under way. Each costs the disk a few commits of its journal, a tenth of a second where it turns;
+# the longer a round takes, the more the next one has to write, so a slow disk has few of them.
 LEAST, PART = 10 * 2**20, 300
 LOOK, LONGEST = 0.1, 5.0  # seconds between looks at what came, and between two rounds of a slow line
 
@@ -51,19 +52,17 @@ async def kept_safe(root: Root, torrent: Torrent) -> AsyncIterator[None]:
 
 async def _rounds(root: Root, torrent: Torrent, ended: asyncio.Event) -> None:
     """A disk that fails is told to whoever waits for the torrent."""
-    wanted, safe, at, pause = torrent.metainfo, 0, 0.0, LOOK
+    wanted, safe, at = torrent.metainfo, 0, 0.0
     stride = max(LEAST, wanted.size // PART)
     try:
         while not ended.is_set():
-            await _sleep(pause, ended)
+            await _sleep(LOOK, ended)
             written = await torrent.written()
             began = time.monotonic()
             due = ended.is_set() or began - at > LONGEST
             if written is not None and written.done - safe >= (1 if due else stride):
                 await asyncio.to_thread(_make_safe, root, wanted, written.state)
                 safe, at = written.done, began
-            # At most half of the time: a disk that is slower than the line has better things to do.
-            pause = max(LOOK, time.monotonic() - began)
     except DiskTrouble:
         return  # whoever waits has heard
     except NotWritable as trouble:
