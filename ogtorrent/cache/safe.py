@@ -33,7 +33,6 @@ from ogtorrent.swarm.torrent import DiskTrouble, Torrent, places
 LEAST, PART = 10 * 2**20, 300
 LOOK, LONGEST = 0.1, 5.0  # seconds between looks at what came, and between two rounds of a slow line
 
-
 _GETVERSION = 0x80087601  # FS_IOC_GETVERSION of <linux/fs.h>
 _NO_FILE = [0, 0, 0]
 
