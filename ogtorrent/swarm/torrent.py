@@ -229,6 +229,15 @@ class Torrent:
             availability=self._handle.piece_availability(),
         )
 
+    def company(self) -> tuple[int, int]:
+        """How many peers are connected, and how many of them want something of us."""
+        peers = [peer for peer in self._handle.get_peer_info() if not peer.flags & lt.peer_info.connecting]
+        return len(peers), sum(bool(peer.flags & lt.peer_info.remote_interested) for peer in peers)
+
+    @property
+    def trackers(self) -> list[str]:
+        return [tracker["url"] for tracker in self._handle.trackers()]
+
     def _look(self) -> _Look:
         peers = [peer for peer in self._handle.get_peer_info() if not peer.flags & lt.peer_info.connecting]
         self._last = _Look(time.monotonic(), self._handle.status(), peers)
