@@ -30,7 +30,7 @@ from ogtorrent.swarm.torrent import DiskTrouble, Torrent, places
 # Bytes that come between two rounds: a third of what a cut may cost, for others come while a round
 # is under way. Each costs the disk a few commits of its journal, a tenth of a second where it turns;
 # the longer a round takes, the more the next one has to write, so a slow disk has few of them.
-LEAST, PART = 10 * 2**20, 300
+LEAST, PART = 8 * 2**20, 300
 LOOK, LONGEST = 0.1, 5.0  # seconds between looks at what came, and between two rounds of a slow line
 
 _GETVERSION = 0x80087601  # FS_IOC_GETVERSION of <linux/fs.h>
@@ -54,14 +54,16 @@ async def _rounds(root: Root, torrent: Torrent, ended: asyncio.Event) -> None:
     wanted, safe, at = torrent.metainfo, 0, 0.0
     stride = max(LEAST, wanted.size // PART)
     try:
+        pause = LOOK
         while not ended.is_set():
-            await _sleep(LOOK, ended)
+            await _sleep(pause, ended)
+            pause = LOOK
             written = await torrent.written()
             began = time.monotonic()
             due = ended.is_set() or began - at > LONGEST
             if written is not None and written.done - safe >= (1 if due else stride):
                 await asyncio.to_thread(_make_safe, root, wanted, written.state)
-                safe, at = written.done, began
+                safe, at, pause = written.done, began, 0.0  # others came meanwhile
     except DiskTrouble:
         return  # whoever waits has heard
     except NotWritable as trouble:
