@@ -113,6 +113,11 @@ def doubt(wanted: Metainfo, image: Path) -> None:
     for path in places(wanted, image):
         if Path(path).exists():
             os.utime(path)
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)  # before the disk has the first byte that is written over it
+            finally:
+                os.close(descriptor)
             return
 
 

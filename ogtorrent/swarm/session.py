@@ -74,9 +74,9 @@ class Session:
     ) -> Torrent:
         """Take up an image that stands, or is to stand, at `image`.
 
-        `written`: what is known to be on disk (Written.state), so that nothing need be checked; where
-        files are missing or too short for it, all is. `have`: pieces that were verified there; where there
-        are any, nothing else is looked for.
+        `written`: what is known to be on disk (Written.state), of which nothing is checked. Libtorrent
+        believes it whatever the files are: whoever gives it has looked. `have`: pieces that were verified
+        there; where there are any, nothing else is looked for.
         """
         params = lt.load_torrent_buffer(metainfo.raw)
         params.save_path = str(image.parent)

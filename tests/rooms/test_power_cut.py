@@ -192,12 +192,12 @@ def cut_often(
     while update.process.poll() is None:
         now = names(pc.cache, image)
         landing = now != seen and any(name.endswith(".landing") for name in (*now, *seen))
-        if len(cuts) < CUTS and (landing or time.monotonic() > next_cut):
+        if landing or (len(cuts) < CUTS - 2 and time.monotonic() > next_cut):
             whole = whole or landing
             copy = backing.with_name(f"cut{len(cuts)}")
             snapshot(backing, copy)
             cuts.append((copy, LARGE if whole else allocated(pc.cache / "images" / f".{image}.part")))
-            next_cut = time.monotonic() + chance.uniform(0, 4 * LARGE / LINE / CUTS)
+            next_cut = time.monotonic() + chance.uniform(0, 2 * LARGE / LINE / CUTS)
         seen = now
     assert update.end().code == 0
     return cuts
