@@ -25,7 +25,7 @@ from ogtorrent.cache.options import TorrentOptions
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.server import Server
 from ogtorrent.errors import CannotJoin, OgtorrentError
-from ogtorrent.layout import Layout, Mirror, cache_root, seeder_home
+from ogtorrent.layout import Layout, Mirror, cache_root, seeder_home, seeder_place
 from ogtorrent.swarm import metainfo
 from ogtorrent.words import words
 
@@ -86,11 +86,13 @@ def decode(line: bytes, cache: Path) -> Request:
 
 
 class Home:
-    """The seeder's directory in a cache, open. Its socket is reached through the descriptor: a
+    """The directory of a cache's seeder, open. Its socket is reached through the descriptor: a
     path of more than 107 bytes is none for a Unix socket."""
 
     def __init__(self, cache: Path) -> None:
-        self.path = seeder_home(cache)
+        """Raises OSError."""
+        self.log = seeder_home(cache) / "seeder.log"
+        self.path = seeder_place(cache)
         self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def __enter__(self) -> Home:
@@ -100,10 +102,6 @@ class Home:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.close(self._descriptor)
-
-    @property
-    def log(self) -> Path:
-        return self.path / "seeder.log"
 
     def claim(self) -> int | None:
         """Become the one seeder: a lock that lasts as long as the process; None where one runs."""
