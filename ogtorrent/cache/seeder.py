@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +142,8 @@ class Seeder:
         if place in self._fills or place in self._seeding or place in self._only_taken:
             return
         torrent = self._session.add(whole, place, whole.trackers, Start.WHOLE)
+        # libtorrent has the hashes now; of a great image they are 300 KB, and a cache has many.
+        torrent.metainfo = replace(whole, raw=b"")
         self._seeding[place] = Seeding(torrent, self._session, 0.0, None)
         log.info("%s: seeding", place)
 

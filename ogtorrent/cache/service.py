@@ -48,6 +48,7 @@ class Service:
 def run(service: Service) -> None:
     """Until Stop or SIGTERM. Raises CannotJoin where the address or port cannot be had."""
     log_to_stderr()
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
     os.chdir("/")  # not on a disk that is to be unmounted
     asyncio.run(serve(service))
 
@@ -62,7 +63,6 @@ async def serve(service: Service) -> None:
                 log.info("%s", why)
             told = why
             await mounts.wait(stop, seconds)
-    log.info("ended")
 
 
 async def _seed(service: Service, stop: asyncio.Event) -> tuple[str, float]:
