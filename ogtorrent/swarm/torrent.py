@@ -290,8 +290,8 @@ class Torrent:
                 log.warning("%s: piece %d did not verify", self.metainfo.image, alert.piece_index)
 
     def _fail(self, error: OgtorrentError) -> None:
-        log.error("%s: %s", self.metainfo.image, error)
-        if not self._trouble.done():
+        if not self._trouble.done():  # every block that a peer had asked for fails by itself
+            log.error("%s: %s", self.metainfo.image, error)
             self._trouble.set_exception(error)
 
 
