@@ -123,7 +123,7 @@ def test_an_image_that_the_disk_does_not_give_is_let_go_without_a_storm(
         with mounted(device, at):
             fill(at, server)
         pc, other = Seat(at), Seat(tmp_path / "other")
-        with service(pc, log), mounted(device, at):
+        with mounted(device, at), service(pc, log):
             until(lambda: is_seeding(server, pc))
             os.truncate(tmp_path / "cache.disk", 2**20)  # what is read beyond its end is an I/O error
             update = other.start(server.address, "windows.img")
