@@ -131,17 +131,31 @@ def test_the_upload_limit_holds(serve: Servers, tmp_path: Path, seat: Seats) -> 
 def test_in_quiet_hours_nothing_is_given_but_what_is_ordered(server: Server, seat: Seats) -> None:
     pc = seat()
     copied(server, "windows.img", pc)
-    now = time(7, 59)
+    now, looks = time(7, 59), 0
     quiet = Quiet.parse("08:00-15:00")
-    asked = service.Service(pc.cache, pc.address, 0, 0, quiet, clock=lambda: now)
+
+    def clock() -> time:
+        nonlocal looks
+        looks += 1
+        return now
+
+    asked = service.Service(pc.cache, pc.address, 0, 0, quiet, clock)
+
+    async def a_while() -> None:
+        enough = looks + 6
+        await wait(lambda: looks > enough)
 
     async def a_day() -> None:
         nonlocal now
         seeding = asyncio.create_task(service.serve(asked))
         await wait(lambda: is_seeding(server, "windows.img", pc))
+        await wait(lambda: pc.update(server.address, "data.img", "--session", "peer:0").code == 0)
+        await a_while()
+        assert is_seeding(server, "data.img", pc)
         now = time(8)
         await wait(lambda: not is_seeding(server, "windows.img", pc))
         await wait(lambda: pc.update(server.address, "linux.img", "--session", "peer:60").code == 0)
+        await a_while()
         assert is_seeding(server, "linux.img", pc)
         assert not is_seeding(server, "windows.img", pc)
         now = time(15)
