@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ogtorrent.cache import control, events
-from ogtorrent.cache.control import Home, Stop
-from ogtorrent.cache.fill import Fill, Tell
+from ogtorrent.cache.control import Hold, Home, Look, Stop, Tending
+from ogtorrent.cache.fill import Company, Fill, Tell
+from ogtorrent.cache.inventory import cached
 from ogtorrent.cache.options import Mode
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.reporter import Reporter
@@ -48,7 +50,7 @@ class Running:
 class Seeding:
     torrent: Torrent
     session: Session
-    until: float  # monotonic seconds; who has company goes on after that
+    until: float  # monotonic seconds; with a keeper it goes on after that
     reporting: asyncio.Task[None] | None  # to the server that it came from
 
 
@@ -79,7 +81,7 @@ def stop_on_signals() -> asyncio.Event:
 class Seeder:
     """`run` ends on `stop`, which the command Stop sets, too, and when nothing is left to seed.
 
-    With `company`, which runs beside it and says what else is to be seeded, it ends with that instead, and
+    With a `keeper`, which runs beside it and says what else is to be seeded, it ends with that instead, and
     what has been fetched is seeded until then, whatever was ordered; but for what a leecher took.
     """
 
@@ -90,14 +92,15 @@ class Seeder:
         port: int,
         stop: asyncio.Event,
         upload_limit: int = 0,
-        company: Callable[[Seeder], Coroutine[Any, Any, None]] | None = None,
+        keeper: Callable[[Seeder], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         """`upload_limit`: bytes a second; 0 for none."""
         self._cache, self._address, self._port, self._stop = cache, address, port, stop
-        self._upload_limit, self._company = upload_limit, company
+        self._upload_limit, self._keeper = upload_limit, keeper
         self._fills: dict[Path, Running] = {}  # by the image's place
         self._seeding: dict[Path, Seeding] = {}
         self._only_taken: set[Path] = set()  # by a leecher: never to be seeded
+        self._held: set[Path] = set()  # places whose files a command changes
         self._reporting: set[asyncio.Task[None]] = set()
         self._connections = 0
         self._busy_until = time.monotonic() + FIRST_CALL
@@ -105,16 +108,15 @@ class Seeder:
     async def run(self, home: Home) -> None:
         """Raises CannotJoin where the address or port cannot be had."""
         async with contextlib.AsyncExitStack() as stack:
-            self._session = await stack.enter_async_context(
-                _open(Session(policy.seat(self._address, self._port, self._upload_limit)))
-            )
+            self._session = Session(policy.seat(self._address, self._port, self._upload_limit))
+            stack.push_async_callback(self._session.close)
             self._leechers = Leechers(self._address, stack)
             await self._session.port()
             server = await asyncio.start_unix_server(
                 self._serve, sock=home.listen(), limit=control.LARGEST_REQUEST
             )
             async with server:
-                await (self._until_done() if self._company is None else self._with(self._company(self)))
+                await (self._until_done() if self._keeper is None else self._with(self._keeper(self)))
                 server.close()
             for running in self._fills.values():
                 running.task.cancel()
@@ -139,7 +141,7 @@ class Seeder:
 
     def take_up(self, place: Path, whole: Metainfo) -> None:
         """Seed what stands there, unless it has been taken up or is not to be seeded."""
-        if place in self._fills or place in self._seeding or place in self._only_taken:
+        if any(place in places for places in (self._fills, self._seeding, self._only_taken, self._held)):
             return
         torrent = self._session.add(whole, place, whole.trackers, Start.WHOLE)
         # libtorrent has the hashes now; of a great image they are 300 KB, and a cache has many.
@@ -147,7 +149,7 @@ class Seeder:
         self._seeding[place] = Seeding(torrent, self._session, 0.0, None)
         log.info("%s: seeding", place)
 
-    def let_go(self, place: Path) -> None:
+    def drop(self, place: Path) -> None:
         seeding = self._take_back(place)
         seeding.session.remove(seeding.torrent)
 
@@ -161,8 +163,8 @@ class Seeder:
                 return
             await self._pause()
 
-    async def _with(self, company: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(company)
+    async def _with(self, keeping: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(keeping)
         try:
             while not (self._stop.is_set() or task.done()):
                 self._end_what_is_over(time.monotonic())
@@ -179,9 +181,9 @@ class Seeder:
     def _end_what_is_over(self, now: float) -> None:
         for place in [place for place, seeding in self._seeding.items() if seeding.until <= now]:
             seeding = self._seeding[place]
-            if self._company is None or seeding.session is not self._session:
+            if self._keeper is None or seeding.session is not self._session:
                 log.info("%s: its time as a seed is over", place)
-                self.let_go(place)
+                self.drop(place)
             elif seeding.reporting is not None:
                 seeding.reporting.cancel()
                 seeding.reporting = None
@@ -209,12 +211,63 @@ class Seeder:
         match control.decode(line, self._cache):
             case Stop():
                 self._stop.set()
+            case Look():
+                writer.write(json.dumps(asdict(self._tending())).encode() + b"\n")
+                await writer.drain()
+            case Hold() as hold:
+                await self._let_go(hold, reader, writer)
             case Order() as order:
                 await self._follow(order, reader, writer)
+
+    def _tending(self) -> Tending:
+        company = {self._named(at): one.torrent.company() for at, one in self._seeding.items()}
+        filling = {}
+        for place, running in self._fills.items():
+            torrent = running.fill.torrent
+            filling[self._named(place)] = torrent.sight().done if torrent is not None else 0
+        return Tending(
+            {name: peers for name, (peers, _) in company.items()},
+            {name: takers for name, (_, takers) in company.items()},
+            filling,
+            [self._named(place) for place in self._held],
+        )
+
+    def _named(self, place: Path) -> str:
+        return str(place.relative_to(self._cache))
+
+    def _give_up(self, place: Path) -> None:
+        """Another image needs the room of this one."""
+        if place in self._seeding:
+            self.drop(place)
+            log.info("%s: gives up its room", place)
+
+    async def _let_go(self, hold: Hold, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        place = hold.root.image(hold.image)
+        if place in self._fills or place in self._held:
+            raise ImageLocked(str(hold.image), words("it is being brought into this cache"))
+        self._held.add(place)
+        seeding = self._take_back(place) if place in self._seeding else None
+        trackers = seeding.torrent.trackers if seeding is not None else []
+        try:
+            if seeding is not None:
+                seeding.session.remove(seeding.torrent)
+                log.info("%s: let go", place)
+            writer.write(b"{}\n")
+            await writer.drain()
+            await reader.read()  # until the command has ended, however it did
+            found = await asyncio.to_thread(cached, hold.root, hold.image)
+            if seeding is not None and found.beside is not None and found.described:
+                torrent = seeding.session.add(found.beside, place, trackers, Start.WHOLE)
+                self._seeding[place] = Seeding(torrent, seeding.session, seeding.until, None)
+                log.info("%s: taken up again", place)
+        finally:
+            self._held.discard(place)
 
     async def _follow(self, order: Order, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Send a fill's events until it ends; a command that goes away gives it up, unless others follow."""
         running = self._fills.get(order.place)
+        if order.place in self._held:
+            raise ImageLocked(str(order.metainfo.image), words("it is being changed in this cache"))
         if running is None:
             running = self._begin(order)
         elif running.fill.order.metainfo.info_hash != order.metainfo.info_hash:
@@ -264,7 +317,7 @@ class Seeder:
                 listener.put_nowait(event)
             reporter.hear(event)
 
-        fill = Fill(order, session, seeded, tell)
+        fill = Fill(order, session, seeded, Company(self._tending, self._give_up), tell)
         reporter = Reporter(order, session, self._address, lambda: fill.torrent)
         reporting = self._start_reports(reporter)
         until = seeding.until if seeding is not None else 0.0
@@ -336,14 +389,6 @@ class Leechers:
             self._session = Session(policy.leecher(self._address, 0))
             self._stack.push_async_callback(self._session.close)
         return self._session
-
-
-@contextlib.asynccontextmanager
-async def _open(session: Session) -> AsyncIterator[Session]:
-    try:
-        yield session
-    finally:
-        await session.close()
 
 
 async def _send(writer: asyncio.StreamWriter, event: events.Event) -> None:

@@ -155,7 +155,7 @@ class Keeper:
     def _let_go(self, place: Path) -> None:
         if place in self._seeder.seeding:  # it may have become a fill since
             log.info("%s: no longer seeded", place)
-            self._seeder.let_go(place)
+            self._seeder.drop(place)
 
     def _torrents(self) -> dict[Path, tuple[Root, ImagePath, Signature]]:
         found = {}

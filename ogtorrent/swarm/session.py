@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,8 +65,21 @@ class Session:
         """The port that the session listens on. Raises CannotJoin where it cannot."""
         return await asyncio.shield(self._listening)
 
-    def add(self, metainfo: Metainfo, image: Path, trackers: Sequence[str], start: Start) -> Torrent:
-        """Take up an image that stands, or is to stand, at `image`."""
+    def add(
+        self,
+        metainfo: Metainfo,
+        image: Path,
+        trackers: Sequence[str],
+        start: Start,
+        written: bytes = b"",
+        have: Collection[int] = (),
+    ) -> Torrent:
+        """Take up an image that stands, or is to stand, at `image`.
+
+        `written`: what is known to be on disk (Written.state), so that nothing need be checked; where
+        files are missing or too short for it, all is. `have`: pieces that were verified there; where there
+        are any, nothing else is looked for.
+        """
         params = lt.load_torrent_buffer(metainfo.raw)
         params.save_path = str(image.parent)
         params.renamed_files = dict(enumerate(places(metainfo, image)))
@@ -81,6 +94,10 @@ class Session:
             params.flags |= lt.torrent_flags.seed_mode
         if start is Start.CHECK:
             params.flags |= lt.torrent_flags.stop_when_ready
+        if written:
+            _take_as_checked(params, metainfo, written)
+        elif have:
+            params.have_pieces = [piece in have for piece in range(metainfo.pieces)]
         handle = self._lt.add_torrent(params)
         torrent = Torrent(metainfo, handle, bool(trackers), self)
         self._torrents[handle] = torrent
@@ -209,6 +226,16 @@ class Session:
                     words("Give another address or port, or end the program that holds it."),
                 )
             )
+
+
+def _take_as_checked(params: lt.add_torrent_params, metainfo: Metainfo, written: bytes) -> None:
+    try:
+        known = lt.read_resume_data(written)
+    except RuntimeError as error:  # then all is checked
+        log.warning("%s: what was noted of it is not readable: %s", metainfo.image, error)
+        return
+    params.have_pieces = known.have_pieces[: metainfo.pieces]
+    params.unfinished_pieces = known.unfinished_pieces
 
 
 def _treat_all_networks_alike(session: lt.session) -> None:
