@@ -18,6 +18,7 @@ from ogtorrent.errors import OgtorrentError, UpdateFailed
 from ogtorrent.swarm import policy
 from ogtorrent.swarm.ledger import Ledger
 from ogtorrent.swarm.metainfo import Metainfo
+from ogtorrent.swarm.neighbours import Schedule
 from ogtorrent.swarm.policy import AGENT, ALL, CONTENT, LONELY, QUEUE
 from ogtorrent.words import words
 
@@ -127,6 +128,8 @@ class Torrent:
         # A torrent whose trouble nobody awaits (a seed's) has it logged; asyncio need not warn.
         self._trouble.add_done_callback(lambda trouble: trouble.cancelled() or trouble.exception())
         self.tracker_trouble = ""  # what the tracker said last, where it was a refusal
+        self._tracker_is_there = False
+        self.calls = Schedule()
 
     async def checked(self) -> bool:
         """Wait for the check of what is on disk; True where it is whole. Raises DiskTrouble."""
@@ -136,6 +139,11 @@ class Torrent:
     @property
     def is_whole(self) -> bool:
         return self._whole.is_set()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it wants peers, and no tracker is there to name some."""
+        return self.announces and self._checked.is_set() and not (self.is_whole or self._tracker_is_there)
 
     async def whole(self, timeout: float) -> bool:
         """Wait until every piece is verified; False when `timeout` seconds passed before.
@@ -336,9 +344,12 @@ class Torrent:
                     UpdateFailed(str(self.metainfo.image), alert.error.message(), words("Run this again."))
                 )
             case lt.tracker_error_alert():
-                self.tracker_trouble = alert.failure_reason() or alert.error.message()
+                refusal = alert.failure_reason()
+                self.tracker_trouble = refusal or alert.error.message()
+                self._tracker_is_there = bool(refusal)
             case lt.tracker_reply_alert():
                 self.tracker_trouble = ""
+                self._tracker_is_there = True
             case lt.hash_failed_alert():
                 log.warning("%s: piece %d did not verify", self.metainfo.image, alert.piece_index)
 
