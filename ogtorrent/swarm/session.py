@@ -26,6 +26,7 @@ _ALERTS = (
     | lt.alert.category_t.status_notification
     | lt.alert.category_t.storage_notification
     | lt.alert.category_t.tracker_notification
+    | lt.alert.category_t.peer_notification
 )
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_ANNOUNCE_SKIPPED = 180  # in libtorrent's <error_code.hpp>, without a name in Python
 FRESH = 1.5  # seconds for which a look at the peers is good enough to be told
 
 
@@ -267,17 +268,27 @@ class Torrent:
                 self._fail(
                     UpdateFailed(str(self.metainfo.image), alert.error.message(), words("Run this again."))
                 )
+            case lt.tracker_error_alert() if _is_skipped(alert.error):
+                pass  # by another socket, such as loopback's, which cannot reach this tracker at all
             case lt.tracker_error_alert():
                 self.tracker_trouble = alert.failure_reason() or alert.error.message()
             case lt.tracker_reply_alert():
                 self.tracker_trouble = ""
             case lt.hash_failed_alert():
                 log.warning("%s: piece %d did not verify", self.metainfo.image, alert.piece_index)
+            case lt.peer_ban_alert():
+                log.warning(
+                    "%s: %s was banned, what it sent did not verify", self.metainfo.image, alert.endpoint[0]
+                )
 
     def _fail(self, error: OgtorrentError) -> None:
         log.error("%s: %s", self.metainfo.image, error)
         if not self._trouble.done():
             self._trouble.set_exception(error)
+
+
+def _is_skipped(error: lt.error_code) -> bool:
+    return error.category() == lt.libtorrent_category() and error.value() == _ANNOUNCE_SKIPPED
 
 
 def _settle(future: asyncio.Future[None] | None, error: Exception | None = None) -> None:
