@@ -24,6 +24,7 @@ from ogtorrent.words import words
 # Seconds between looks at the room, and progress events: short while the peers come, then long.
 FIRST_LOOK, TICK = 0.1, 1.0
 PATIENCE = 120.0  # seconds without a byte before a fill is given up
+REFUSED = 30.0  # the same where the tracker refuses: the repository has another version, perhaps
 RATE_WINDOW = 5.0  # seconds over which a rate is told
 
 Tell = Callable[[events.Event], None]
@@ -154,8 +155,9 @@ class Fill:
             while now - samples[0][0] > RATE_WINDOW:
                 samples.popleft()
             self._tell(self._told(progress, samples, torrent.tracker_trouble))
-            if now - last_gain > PATIENCE:
-                raise self._nobody(torrent, progress)
+            patience = REFUSED if torrent.is_refused else PATIENCE
+            if now - last_gain > patience:
+                raise self._nobody(torrent, progress, patience)
         self._account(torrent.follow())
 
     def _told(self, progress: Progress, samples: deque[tuple[float, int]], tracker: str) -> events.Progress:
@@ -181,7 +183,7 @@ class Fill:
         self._fetched = max(sum(progress.given.values()), progress.done - self._had)
         self._from_repository = progress.given.get(self.order.repository.address, 0)
 
-    def _nobody(self, torrent: Torrent, progress: Progress) -> OgtorrentError:
+    def _nobody(self, torrent: Torrent, progress: Progress, patience: float) -> OgtorrentError:
         heard = torrent.tracker_trouble and words(
             "; the tracker said: {sentence}", sentence=torrent.tracker_trouble
         )
@@ -189,11 +191,13 @@ class Fill:
             words("the swarm of {image!r}", image=str(self.order.metainfo.image)),
             words(
                 "no byte came for {seconds:.0f} s from {peers} peers{heard}",
-                seconds=PATIENCE,
+                seconds=patience,
                 peers=progress.peers,
                 heard=heard,
             ),
-            words(
+            words("Run this again: the repository may have published another version meanwhile.")
+            if torrent.is_refused
+            else words(
                 "Check that the repository serves and that its peer port is not blocked; what came is kept, "
                 "and the next run goes on from there."
             ),

@@ -115,7 +115,8 @@ class Torrent:
         self._trouble: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # A torrent whose trouble nobody awaits (a seed's) has it logged; asyncio need not warn.
         self._trouble.add_done_callback(lambda trouble: trouble.cancelled() or trouble.exception())
-        self.tracker_trouble = ""  # what the tracker said last, where it was a refusal
+        self.tracker_trouble = ""  # what the tracker said last, where it was a refusal or none
+        self.is_refused = False  # by the tracker, which does not know this version any more
 
     async def checked(self) -> bool:
         """Wait for the check of what is on disk; True where it is whole. Raises DiskTrouble."""
@@ -271,8 +272,10 @@ class Torrent:
             case lt.tracker_error_alert() if _is_skipped(alert.error):
                 pass  # by another socket, such as loopback's, which cannot reach this tracker at all
             case lt.tracker_error_alert():
+                self.is_refused = bool(alert.failure_reason())
                 self.tracker_trouble = alert.failure_reason() or alert.error.message()
             case lt.tracker_reply_alert():
+                self.is_refused = False
                 self.tracker_trouble = ""
             case lt.hash_failed_alert():
                 log.warning("%s: piece %d did not verify", self.metainfo.image, alert.piece_index)

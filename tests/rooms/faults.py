@@ -69,7 +69,7 @@ def seen(update: Update, *folders: Path) -> str:
     told = update.log.read_text().removeprefix("ogtorrent: ").strip()
     for folder in folders:
         told = told.replace(str(folder), "…")
-    without_figures = re.sub(r"(?<![.:\d])\d{4,}", "N", told)
+    without_figures = re.sub(r"(?<![.:\d])\d{4,}|\d+(?= peers)", "N", told)
     return f"exit {update.process.returncode}: “{without_figures}”"
 
 
