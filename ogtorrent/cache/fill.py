@@ -208,12 +208,14 @@ class Fill:
         if isinstance(trouble, OSError):
             trouble = NotWritable.of(Path(trouble.filename or self.order.place), trouble)
         what = str(trouble).removesuffix(".")
+        missing = self.order.metainfo.size - cached(self.order.root, self.order.metainfo.image).partial
+        free = room(self.order.cache)[0]
         match trouble.code:
-            case errno.ENOSPC | errno.EDQUOT:
-                missing = (
-                    self.order.metainfo.size - cached(self.order.root, self.order.metainfo.image).partial
-                )
-                return CacheFull(image, max(0, missing), room(self.order.cache)[0])
+            case errno.EDQUOT:
+                return CacheFull(image, max(0, missing), free)
+            # A disk that has less than it says tells so at the end, when all seemed to be written.
+            case errno.ENOSPC if missing > free:
+                return CacheFull(image, missing, free)
             case errno.EIO:
                 return CorruptImage(image, what, words("The cache's disk has errors; check it."))
             case _ if isinstance(trouble, NotWritable):

@@ -89,6 +89,10 @@ def make_durable(wanted: Metainfo, image: Path) -> None:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
+        except OSError:
+            # The kernel holds what it could not write for written: who reads it again must see the disk.
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            raise
         finally:
             os.close(descriptor)
         folders.add(Path(path).parent)

@@ -27,6 +27,13 @@ def find(named: Path | None) -> Path:
         cache = named.absolute()
     else:
         cache = _mounted()
+    try:
+        str(cache).encode()
+    except UnicodeEncodeError:
+        raise NoCache(
+            words("the name {name!r} is not UTF-8", name=os.fsencode(cache)),
+            words("Mount the cache elsewhere, or name another one with --cache."),
+        ) from None
     home = seeder_home(cache)
     try:
         home.mkdir(mode=0o700, exist_ok=True)

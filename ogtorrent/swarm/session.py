@@ -77,11 +77,12 @@ class Session:
         # one room meet every seat of the next, over the narrow cable between them.
         params.flags |= lt.torrent_flags.override_trackers | lt.torrent_flags.disable_pex
         if start is Start.WHOLE:
-            params.flags |= lt.torrent_flags.seed_mode
+            # Nor does it fetch: where the files turn out to be another version's, somebody is writing them.
+            params.flags |= lt.torrent_flags.seed_mode | lt.torrent_flags.upload_mode
         if start is Start.CHECK:
             params.flags |= lt.torrent_flags.stop_when_ready
         handle = self._lt.add_torrent(params)
-        torrent = Torrent(metainfo, handle, bool(trackers), self)
+        torrent = Torrent(metainfo, handle, bool(trackers), self, start)
         self._torrents[handle] = torrent
         return torrent
 

@@ -97,12 +97,14 @@ class Torrent:
         handle: lt.torrent_handle,
         announces: bool,
         session: Session,
+        start: Start,
     ) -> None:
         self.metainfo = metainfo
         self.announces = announces  # whether a tracker knows of it
         self._handle = handle
         self._ledger = Ledger()
         self._stripe = ALL
+        self._is_seed = start is Start.WHOLE
         self._session = session
         self.rate = 0  # bytes a second, when it was last looked at
         self._alone_since: float | None = None
@@ -254,6 +256,7 @@ class Torrent:
         match alert:
             case lt.torrent_checked_alert():
                 self._checked.set()
+                self._look_whether_it_stands()
             case lt.torrent_finished_alert():
                 self._whole.set()
             case lt.cache_flushed_alert():
@@ -283,6 +286,20 @@ class Torrent:
                 log.warning(
                     "%s: %s was banned, what it sent did not verify", self.metainfo.image, alert.endpoint[0]
                 )
+
+    def _look_whether_it_stands(self) -> None:
+        """A seed is checked when a piece of it is not what was published; then it seeds what is."""
+        if not self._is_seed:
+            return
+        status = self._handle.status()
+        if not status.is_seeding:
+            left = self.metainfo.size - status.total_wanted_done
+            log.error(
+                "%s: %d of its bytes are not what was published or cannot be read, and are not seeded; "
+                "check the disk and write the image anew",
+                self.metainfo.image,
+                left,
+            )
 
     def _fail(self, error: OgtorrentError) -> None:
         log.error("%s: %s", self.metainfo.image, error)

@@ -159,17 +159,19 @@ def test_names_that_are_no_utf8(tmp_path: Path) -> None:
         repository.until_ready(IMAGE)
         log = tmp_path / "repository" / "serve.log"
         until(lambda: "is not UTF-8" in log.read_text(), "the server says why", log=log)
-        seat = Seat.make(room.seats[0], tmp_path / os.fsdecode(b"cach\xe9"))
-        good = seat.update(repository, IMAGE)
-        good.succeeds()
-        refused = seat.update(repository, latin)
-        refused.process.wait(60)
+        seat, unnameable = (
+            Seat.make(room.seats[0], tmp_path / folder) for folder in ("cache", os.fsdecode(b"cach\xe9"))
+        )
+        good, refused = seat.update(repository, IMAGE), seat.update(repository, latin)
+        nowhere = unnameable.update(repository, IMAGE)
+        for update in (good, refused, nowhere):
+            update.process.wait(60)
         stood = stands(seat.place(IMAGE), it=digest), stands(seat.place(latin))
         tell(
             "a name whose bytes are no UTF-8",
-            "of an image in the repository, beside one with a name that is; and of the cache’s folder",
-            f"the server’s log: the name is not UTF-8; for that image {seen(refused)}; "
-            f"for the other {seen(good)}",
+            "of an image in the repository, beside one with a name that is; of a cache’s folder",
+            f"the server’s log: the name is not UTF-8; for that image {seen(refused)}; for the other "
+            f"{seen(good)}; in such a cache {seen(nowhere, tmp_path)}",
             f"{stood[1]}; of the other: {stood[0]}",
             "",
         )
