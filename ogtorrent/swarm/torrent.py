@@ -302,8 +302,8 @@ class Torrent:
             )
 
     def _fail(self, error: OgtorrentError) -> None:
-        log.error("%s: %s", self.metainfo.image, error)
-        if not self._trouble.done():
+        if not self._trouble.done():  # one trouble brings others, each less clear
+            log.error("%s: %s", self.metainfo.image, error)
             self._trouble.set_exception(error)
 
 
