@@ -82,11 +82,10 @@ class Seat:
         return rate
 
     async def fail(self, code: int, error: str) -> None:
-        """Give up as our client does: tell why, and leave the swarm."""
-        self.silent = True
+        """Tell why it cannot even begin, as our client does; in place of `run`."""
+        self._now = time.monotonic()
         self.facts |= {"doing": "failed", "error_code": code, "error": error}
         await self.report()
-        await self.announce("stopped")
 
     async def announce(self, event: str = "") -> None:
         self.catch_up()

@@ -25,8 +25,14 @@ import click
 
 from benchmarks.make_believe import Seat, publish
 from benchmarks.trackers import Ours, Server, allow_many_files, running
+from tracker.classroom.history import History
+from tracker.classroom.record import DeploymentRecord, SeatRecord
+from tracker.classroom.snapshot import Deployment, SeatState
+from tracker.server import STATE_FILE
 
 SEATS, SWARMS, VIEWERS = 200, 10, 5
+TERM = 500  # deployments, of so many seats each
+ROOM = 60
 SIZE = 40 * 10**9
 # So that a fill takes longer than the benchmark.
 _RATE = 100e6
@@ -145,8 +151,23 @@ async def pages_of(url: str) -> list[str]:
     return ["/", "/", f"/rooms/{room}", f"/swarms/{image}", f"/seats/{seat['address']}"]
 
 
+async def keep_history(folder: Path) -> None:
+    """A term of deployments, in the file in which the tracker of the folder looks for them."""
+    history = History(folder / STATE_FILE)
+    for number in range(TERM):
+        began = 1.79e9 + 3600 * number
+        seats = [
+            SeatRecord(f"pc{pc}", f"10.1.0.{pc}", "aula1", began, 300.0 + pc, SeatState.DONE, 1.0, None)
+            for pc in range(1, ROOM + 1)
+        ]
+        deployment = Deployment(f"{number}", "aula1/windows.img", SIZE, began, began + 400, SIZE, ROOM * SIZE)
+        await history.save(DeploymentRecord(deployment, tuple(seats)), began)
+    history.close()
+
+
 async def run(folder: Path, rooms: int, seconds: float) -> None:
     shelf = publish(folder, [f"aula{number + 1}/windows.img" for number in range(SWARMS)], SIZE)
+    await keep_history(folder)
     with running(Ours(), shelf) as server:
         url = f"http://{server.door[0]}:{server.door[1]}"
         seats = seats_of(server, shelf.info_hashes, rooms)
@@ -158,12 +179,17 @@ async def run(folder: Path, rooms: int, seconds: float) -> None:
                 await asyncio.sleep(2)
                 watched = await measure(server, viewers, seconds)
             told = [await paints(url, viewer.path) for viewer in viewers[1:]]
+            history = await paints(url, "/history")
     click.echo(f"server: {alone.share:.1%} of a core, with {VIEWERS} viewers {watched.share:.1%}\n")
     click.echo("| page | first paint, ms | kB/s | pages fetched |\n|---|---|---|---|")
     for viewer, sent, painted in zip(viewers[1:], watched.sent[1:], told, strict=True):
-        spread = f"{median(painted):.0f} ({min(painted):.0f}–{max(painted):.0f})"
         rate = sent / watched.seconds / 1000
-        click.echo(f"| {viewer.path} | {spread} | {rate:.1f} | {viewer.fetches} |")
+        click.echo(f"| {viewer.path} | {_spread(painted)} | {rate:.1f} | {viewer.fetches} |")
+    click.echo(f"| /history of {TERM} | {_spread(history)} | | |")
+
+
+def _spread(figures: Sequence[float]) -> str:
+    return f"{median(figures):.0f} ({min(figures):.0f}–{max(figures):.0f})"
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

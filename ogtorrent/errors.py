@@ -6,7 +6,10 @@
     |- BadAddress                  1  an address, port or network of the wrong form
     |- UnknownImage                2  not in the repository
     |- UnknownRoot                 2  no folder of images there
+    |- NotInCache                  2  no such image, or no previous version of it
+    |- AmbiguousImage              1  it stands in several trees of the cache
     |- ImageLocked                 4  somebody writes it
+    |- ImagePinned                 4  its owner keeps it
     |- UnfitImage                  5  cannot be published
     |- NotWritable                14
     |- NoCache                    15  no partition labelled CACHE, or no such directory
@@ -91,6 +94,38 @@ class UnknownRoot(OgtorrentError):
         self.where = where
         super().__init__(
             words("There is no folder of images at {where}. {advice}", where=where, advice=advice)
+        )
+
+
+class NotInCache(OgtorrentError):
+    exit_code = 2
+
+    def __init__(self, what: str, advice: str) -> None:
+        self.what = what
+        super().__init__(words("The cache does not hold {what}. {advice}", what=what, advice=advice))
+
+
+class AmbiguousImage(OgtorrentError):
+    exit_code = 1
+
+    def __init__(self, image: str, places: Sequence[Path]) -> None:
+        self.image, self.places = image, tuple(places)
+        super().__init__(
+            words(
+                "The cache holds {image!r} more than once: {places}. Name the one you mean by its path.",
+                image=image,
+                places=", ".join(map(str, places)),
+            )
+        )
+
+
+class ImagePinned(OgtorrentError):
+    exit_code = 4
+
+    def __init__(self, image: str) -> None:
+        self.image = image
+        super().__init__(
+            words("The image {image!r} is pinned. Unpin it first, or remove it with --force.", image=image)
         )
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import glob
 import os
+import shutil
 from pathlib import Path
 
 from ogtorrent.errors import NotWritable
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # <fcntl.h>, <linux/fs.h>
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -23,6 +29,13 @@ def write_whole(path: Path, content: bytes) -> None:
         raise NotWritable.of(path, error) from error
 
 
+def remove_cut(path: Path) -> None:
+    """Take away what a `write_whole` left that was killed; nobody may write there now. Raises OSError."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        if left.name.removesuffix(".tmp").rpartition(".")[2].isdecimal():
+            left.unlink(missing_ok=True)
+
+
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -30,3 +43,29 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def exchange(one: Path, other: Path) -> None:
+    """renameat2(RENAME_EXCHANGE): two names change places in one step. Raises OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE):
+        code = ctypes.get_errno()
+        if code != errno.EINVAL:
+            raise OSError(code, os.strerror(code), str(other))
+        # A file system that cannot exchange: the other steps aside for an instant.
+        other.rename(aside(other))
+        one.rename(other)
+        aside(other).rename(one)
+
+
+def aside(path: Path) -> Path:
+    """Where `exchange` leaves what stood at `path`, if it was cut on a file system that cannot exchange."""
+    return path.with_name(f".{path.name}.old")
+
+
+def remove(path: Path) -> None:
+    """Take away a file, link or tree; one that is not there is no matter. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

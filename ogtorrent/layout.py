@@ -24,6 +24,7 @@ IMAGE_SUFFIXES = (".img", ".pgz", ".diff", ".dsk")  # what OpenGnsys calls an im
 CLONEZILLA_MARK = "clonezilla-img"  # Clonezilla leaves this file in every directory image
 UNFINISHED_SUFFIXES = (".part", ".tmp", ".temp", ".partial", ".filepart", ".crdownload", ".aria2", "~")
 NOT_IMAGES = ("lost+found",)
+PREVIOUS = ".previous"  # the folder of the versions before, one beside each folder of images
 # A name must leave room for `.` before it and the longest sidecar after it (ext4: 255 bytes).
 LONGEST_NAME = 230
 
@@ -36,6 +37,9 @@ class Sidecar(StrEnum):
     FULL_SUM = ".full.sum"  # MD5 of all
     LOCK = ".lock"  # stands while somebody writes
     MULTICAST = ".mcast"
+
+
+_PREVIOUS_ENDINGS = (Sidecar.TORRENT, f"{Sidecar.TORRENT}.leaving")
 
 
 class Layout(StrEnum):
@@ -145,6 +149,37 @@ class Root:
         """Where a download grows: beside the image, on the same file system, hidden."""
         return self.path.joinpath(*image.parts[:-1], f".{image.name}.part")
 
+    def previous(self, image: ImagePath) -> Path:
+        """Where the version before the one that stands is kept: beside the image, hidden."""
+        return self.path.joinpath(*image.parts[:-1], PREVIOUS, image.name)
+
+    def previous_torrent(self, image: ImagePath) -> Path:
+        return self.previous(image).with_name(image.name + Sidecar.TORRENT)
+
+    def leaving_torrent(self, image: ImagePath) -> Path:
+        """The metainfo of a version that is being put away, until it is that of the previous one."""
+        return self.previous(image).with_name(f"{image.name}{Sidecar.TORRENT}.leaving")
+
+    def hidden(self) -> Iterator[ImagePath]:
+        """Every image of which a previous version or an unfinished download is there."""
+        for directory, folders, files in os.walk(self.path):
+            here, names = Path(directory), set()
+            if PREVIOUS in folders:
+                names = {path.name for path in (here / PREVIOUS).iterdir() if _speakable(path.name)}
+                names -= {name + ending for name in names for ending in _PREVIOUS_ENDINGS}
+            hidden = (name for name in (*folders, *files) if name.startswith(".") and name.endswith(".part"))
+            names |= {name[1:].removesuffix(".part") for name in hidden}
+            folders[:] = sorted(name for name in folders if _speakable(name))
+            for name in sorted(names):
+                try:
+                    yield self.locate(here / name)
+                except BadName:
+                    continue
+
+    def record(self, image: ImagePath) -> Path:
+        """Which bytes of that download the disk is known to hold."""
+        return self.partial(image).with_suffix(".safe")
+
     def locate(self, path: Path) -> ImagePath:
         """The image that stands at `path`. Raises BadName where it is outside the root."""
         try:
@@ -244,6 +279,11 @@ def cache_roots(cache: Path) -> Iterator[Root]:
 def seeder_home(cache: Path) -> Path:
     """Where the seeder process of a cache keeps its socket, lock and log."""
     return cache / ".ogtorrent"
+
+
+def records_file(cache: Path) -> Path:
+    """Where a cache keeps its pins, and when each image was used last."""
+    return seeder_home(cache) / "records.json"
 
 
 def recognise(path: Path, layout: Layout | None = None) -> Root:

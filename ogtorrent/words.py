@@ -7,22 +7,12 @@ JSON, and the names of commands and options are the same in every language.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from tracker.words import Words as Words  # for whoever is handed a language
-from tracker.words import preferred
+from tracker.words import language
 
 CATALOGUES = Path(__file__).parent / "locale"
-
-
-def language(environment: Mapping[str, str]) -> str:
-    """As gettext has it: LANGUAGE lists the dearest first, but only where a locale is set."""
-    names = (environment.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
-    locale = next((name.partition(".")[0] for name in names if name), "C")
-    if locale in ("C", "POSIX"):
-        return "en"
-    return preferred([*environment.get("LANGUAGE", "").split(":"), locale])
 
 
 words = Words(language(os.environ), CATALOGUES)

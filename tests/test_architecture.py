@@ -106,7 +106,7 @@ def test_ogtorrent_meets_the_tracker_only_at_its_application_and_its_languages()
     assert doors == {
         ("repository", "tracker.server"),
         ("words", "tracker.words.Words"),
-        ("words", "tracker.words.preferred"),
+        ("words", "tracker.words.language"),
     }
 
 

@@ -4,11 +4,10 @@ import ast
 import re
 from pathlib import Path
 
-import pytest
 from babel.messages.pofile import read_po
 
 import ogtorrent.errors
-from ogtorrent.words import CATALOGUES, language
+from ogtorrent.words import CATALOGUES
 
 PACKAGE = Path(ogtorrent.errors.__file__).parent
 # Whose arguments people read.
@@ -45,22 +44,3 @@ def test_what_people_read_is_looked_up() -> None:
                     if isinstance(value, str) and re.search("[a-z]{2} ", f"{value} ") and value not in FIXED:
                         unsaid.append(f"{path.name}:{literal.lineno}: {value}")
     assert unsaid == []
-
-
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        ({}, "en"),
-        ({"LANG": "es_ES.UTF-8"}, "es"),
-        ({"LANG": "es"}, "es"),
-        ({"LANG": "ca_ES.UTF-8"}, "en"),
-        ({"LANG": "en_GB.UTF-8", "LC_MESSAGES": "es_MX.UTF-8"}, "es"),
-        ({"LANG": "es_ES.UTF-8", "LC_ALL": "C.UTF-8"}, "en"),
-        ({"LANG": "es_ES.UTF-8", "LC_ALL": ""}, "es"),
-        ({"LANG": "en_GB.UTF-8", "LANGUAGE": "ca:es_ES:en"}, "es"),
-        ({"LANG": "es_ES.UTF-8", "LANGUAGE": "en"}, "en"),
-        ({"LANG": "POSIX", "LANGUAGE": "es"}, "en"),
-    ],
-)
-def test_the_language_is_that_of_the_environment(environment: dict[str, str], expected: str) -> None:
-    assert language(environment) == expected

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -11,8 +12,12 @@ import click
 from aiohttp import web
 
 from tracker import access, server
+from tracker.look import page
 from tracker.networks import PRIVATE, IPNetwork, Networks
 from tracker.swarm.store import Store
+from tracker.words import language
+
+words = page.words_in(language(os.environ))
 
 _LINGER = 0.5  # seconds that open HTTP connections get at the end
 
@@ -23,9 +28,11 @@ def listen_address(context: click.Context, parameter: click.Parameter, value: st
     try:
         address, number = ip_address(host.removeprefix("[").removesuffix("]")), int(port)
     except ValueError:
-        raise click.BadParameter(f"{value} is not like 0.0.0.0:6969 or [::]:6969") from None
+        raise click.BadParameter(
+            words("{address} is not like 0.0.0.0:6969 or [::]:6969", address=value)
+        ) from None
     if not 0 <= number <= 65535:
-        raise click.BadParameter(f"{number} is not a port")
+        raise click.BadParameter(words("{number} is not a port", number=number))
     return str(address), number
 
 
@@ -34,7 +41,9 @@ def network(context: click.Context, parameter: click.Parameter, values: tuple[st
     try:
         return [ip_network(value) for value in values]
     except ValueError as error:
-        raise click.BadParameter(f"{error}; a network is like 10.1.0.0/16 or fd00::/64") from None
+        raise click.BadParameter(
+            words("{error}; a network is like 10.1.0.0/16 or fd00::/64", error=error)
+        ) from None
 
 
 def named_network(
@@ -46,56 +55,68 @@ def named_network(
     return {one: name or str(one) for one, (name, _) in zip(networks, pairs, strict=True)}
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=words("Track the .torrent files below FOLDER, and show who has them at http://ADDRESS:PORT/."),
+)
+@click.argument(
+    "folder", metavar=words("FOLDER"), type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
 @click.option(
     "--listen",
-    metavar="ADDRESS:PORT",
+    metavar=words("ADDRESS:PORT"),
     callback=listen_address,
     default="0.0.0.0:6969",
     show_default=True,
-    help="Where to listen, by TCP and UDP; port 0 takes any free one, [::] is IPv6 and IPv4.",
+    help=words("Where to listen, by TCP and UDP; port 0 takes any free one, [::] is IPv6 and IPv4."),
 )
 @click.option(
     "--allow",
-    metavar="NETWORK",
+    metavar=words("NETWORK"),
     multiple=True,
     callback=network,
-    help="A network that may announce, such as 158.42.0.0/16; may be repeated. By default the private, "
-    "link-local and loopback ones, which are not meant where this is given.",
+    help=words(
+        "A network that may announce, such as 158.42.0.0/16; may be repeated. By default the private, "
+        "link-local and loopback ones, which are not meant where this is given."
+    ),
 )
 @click.option(
     "--trust-proxy",
-    metavar="NETWORK",
+    metavar=words("NETWORK"),
     multiple=True,
     callback=network,
-    help="A proxy whose X-Forwarded-For, or ip=, says who is announcing; may be repeated.",
+    help=words("A proxy whose X-Forwarded-For, or ip=, says who is announcing; may be repeated."),
 )
 @click.option(
     "--room",
-    metavar="[NAME=]NETWORK",
+    metavar=words("[NAME=]NETWORK"),
     multiple=True,
     callback=named_network,
-    help="A network whose PCs sit together, such as aula1=10.1.1.0/24; may be repeated. By default each /24 "
-    "of IPv4, each /64 of IPv6.",
+    help=words(
+        "A network whose PCs sit together, such as aula1=10.1.1.0/24; may be repeated. By default each /24 "
+        "of IPv4, each /64 of IPv6."
+    ),
 )
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where downloads are counted and deployments kept over restarts "
-    f"[default: FOLDER/{server.STATE_FILE}].",
+    help=words(
+        "Where downloads are counted and deployments kept over restarts [default: FOLDER/{file}].",
+        file=server.STATE_FILE,
+    ),
 )
 @click.option(
     "--store",
     "url",
     metavar="URL",
-    help="Keep the swarms in Valkey or Redis, such as valkey://10.1.0.5:6379/0, for "
-    "several trackers to share.",
+    help=words(
+        "Keep the swarms in Valkey or Redis, such as valkey://10.1.0.5:6379/0, for several trackers to share."
+    ),
 )
 @click.option(
     "--access-log",
     type=click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path),
-    help="A line for each request goes there; - is standard error.",
+    help=words("A line for each request goes there; - is standard error."),
 )
 def main(
     folder: Path,
@@ -107,12 +128,13 @@ def main(
     url: str | None,
     access_log: Path | None,
 ) -> None:
-    """Track the .torrent files below FOLDER, and show who has them at http://ADDRESS:PORT/."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     # It reports each batch of changes; the allow-list says what came of them.
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
     if url is not None and state is not None:
-        raise click.UsageError("--state is for swarms in memory; with --store, the counts are there too")
+        raise click.UsageError(
+            words("--state is for swarms in memory; with --store, the counts are there too")
+        )
     networks = Networks(allow or PRIVATE, trust_proxy, room)
     try:
         if access_log is not None:
@@ -146,7 +168,8 @@ async def _serve(
         async with server.serving(runner, tracker, tcp, udp):
             host, port = tcp.getsockname()[:2]
             shown = f"[{host}]" if isinstance(ip_address(host), IPv6Address) else host
-            click.echo(f"tracking {folder} by HTTP and UDP at http://{shown}:{port}/")
+            url = f"http://{shown}:{port}/"
+            click.echo(words("tracking {folder} by HTTP and UDP at {url}", folder=folder, url=url))
             await stop.wait()
     finally:
         await runner.cleanup()

@@ -32,7 +32,7 @@ _SAVE_PAUSE = 10.0  # seconds between two saves of what runs
 RESUME_WITHIN = 300.0  # seconds; a tracker that was away for longer sees another deployment
 _CLOCK_WAS_SET = 1.0  # seconds
 # Reports that all seats together send in a second, and the seconds between two of one seat.
-_MOST_REPORTS_PER_SECOND = 50
+_MOST_REPORTS_PER_SECOND = 40
 _SHORTEST_REPORT_PAUSE = 3
 
 
@@ -101,19 +101,16 @@ class Watch:
 
     async def _watch(self) -> None:
         while True:
-            began = time.perf_counter()
-            snapshot: Snapshot | StoreDownError
+            began, rest = time.perf_counter(), 0.0
             try:
                 snapshot = await self.picture()
+                rest = _REST * (time.perf_counter() - began)
+                self._show(snapshot)
+                await self._keep()
             except StoreDownError as error:  # whoever expires the silent tells of it
-                snapshot = error
+                self._show(error)
             except Exception:
                 log.exception("internal error while the swarms are looked at")
-                await asyncio.sleep(_PAUSE)
-                continue
-            rest = _REST * (time.perf_counter() - began)
-            self._show(snapshot)
-            await self._keep()
             await asyncio.sleep(max(_PAUSE, rest))
 
     def _show(self, snapshot: Snapshot | StoreDownError) -> None:
@@ -141,6 +138,7 @@ class Watch:
         if followed is None:
             followed = Following(entry, self._networks.room_name, self._interrupted.pop(entry.name, None))
             self._followed[entry.swarm_id] = followed
+        followed.published = entry  # it may have another name by now
         return followed
 
     def _epoch(self) -> float:

@@ -113,3 +113,12 @@ def preferred(wanted: Iterable[str]) -> str:
         if language in LANGUAGES:
             return language
     return "en"
+
+
+def language(environment: Mapping[str, str]) -> str:
+    """Of a process, as gettext has it: LANGUAGE lists the dearest first, but only where a locale is set."""
+    names = (environment.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    locale = next((name.partition(".")[0] for name in names if name), "C")
+    if locale in ("C", "POSIX"):
+        return "en"
+    return preferred([*environment.get("LANGUAGE", "").split(":"), locale])

@@ -14,6 +14,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,11 +22,11 @@ from typing import Any
 
 from ogtorrent.cache import events
 from ogtorrent.cache.launch import launch
-from ogtorrent.cache.options import TorrentOptions
+from ogtorrent.cache.options import Full, TorrentOptions, WhenFull
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.server import Server
-from ogtorrent.errors import CannotJoin, OgtorrentError
-from ogtorrent.layout import Layout, Mirror, cache_root, seeder_home
+from ogtorrent.errors import CannotJoin, ImageLocked, OgtorrentError
+from ogtorrent.layout import ImagePath, Layout, Mirror, Root, cache_root, seeder_home
 from ogtorrent.swarm import metainfo
 from ogtorrent.words import words
 
@@ -39,20 +40,45 @@ class Stop:
     """End the seeder; what it seeds stays in the cache."""
 
 
-Request = Order | Stop
+@dataclass(frozen=True)
+class Look:
+    """Tell what is seeded and filled now: one Tending."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Let go of an image whose files are to change, answer with an empty object, and touch it no more until
+    the connection ends; what stands there whole then is seeded as before."""
+
+    root: Root
+    image: ImagePath
+
+
+Request = Order | Stop | Look | Hold
+
+
+@dataclass(frozen=True)
+class Tending:
+    """What a seeder is at; its keys are places relative to the cache."""
+
+    seeding: dict[str, int]  # peers that are connected
+    taking: dict[str, int]  # of those, the ones that want something of us
+    filling: dict[str, int]  # verified bytes
+    held: list[str]  # whose files a command changes
 
 
 def encode(request: Request) -> bytes:
     match request:
         case Stop():
             fields: dict[str, Any] = {"do": "stop"}
+        case Look():
+            fields = {"do": "look"}
+        case Hold():
+            fields = {"do": "hold", "image": str(request.image), **_mirrored(request.root)}
         case Order():
-            mirror = request.root.mirror
             fields = {
                 "do": "update",
-                "layout": str(mirror.layout),
-                "name": mirror.name,
-                "package": mirror.package,
+                **_mirrored(request.root),
                 "torrent": base64.b64encode(request.metainfo.raw).decode(),
                 "options": str(request.options),
                 "trackers": list(request.trackers),
@@ -61,8 +87,15 @@ def encode(request: Request) -> bytes:
                 "port": request.repository.port,
                 "verify": request.verify,
                 "seat": request.name,
+                "when_full": str(request.full.action),
+                "evict_seeded": request.full.evict_seeded,
             }
     return json.dumps(fields).encode() + b"\n"
+
+
+def _mirrored(root: Root) -> dict[str, str]:
+    mirror = root.mirror
+    return {"layout": str(mirror.layout), "name": mirror.name, "package": mirror.package}
 
 
 def decode(line: bytes, cache: Path) -> Request:
@@ -70,18 +103,21 @@ def decode(line: bytes, cache: Path) -> Request:
     fields = json.loads(line)
     if not isinstance(fields, dict):
         raise ValueError("a request is an object")
-    if fields["do"] == "stop":
-        return Stop()
-    mirror = Mirror(Layout(fields["layout"]), fields["name"], fields["package"])
+    if fields["do"] in ("stop", "look"):
+        return Stop() if fields["do"] == "stop" else Look()
+    root = cache_root(cache, Mirror(Layout(fields["layout"]), fields["name"], fields["package"]))
+    if fields["do"] == "hold":
+        return Hold(root, ImagePath.parse(fields["image"]))
     return Order(
         cache,
-        cache_root(cache, mirror),
+        root,
         metainfo.decode(base64.b64decode(fields["torrent"], validate=True), "the request"),
         TorrentOptions.parse(fields["options"]),
         tuple(fields["trackers"]),
         Server(fields["host"], fields["port"], fields["repository"]),
         fields["verify"],
         fields["seat"],
+        Full(WhenFull(fields["when_full"]), fields["evict_seeded"]),
     )
 
 
@@ -208,6 +244,47 @@ class Seeder:
                 log=seeder_home(self._cache) / "seeder.log",
             ),
         )
+
+
+def look(cache: Path) -> Tending | None:
+    """What the seeder of a cache is at; None where none runs."""
+    with Home(cache) as home:
+        connection = home.connect()
+    if connection is None:
+        return None
+    with connection, connection.makefile("rb") as lines:
+        connection.sendall(encode(Look()))
+        line = lines.readline()
+    return Tending(**json.loads(line)) if line else None
+
+
+@contextmanager
+def held(cache: Path, root: Root, image: ImagePath) -> Iterator[None]:
+    """Nobody else touches an image meanwhile: the seeder that runs lets go of it, and where none runs none
+    begins. Raises ImageLocked, CannotJoin."""
+    with Home(cache) as home:
+        deadline = time.monotonic() + START
+        while (lock := home.claim()) is None and (connection := home.connect()) is None:
+            if time.monotonic() > deadline:
+                raise CannotJoin(
+                    words("the seeder of the cache"), words("it does not answer"), words("End its process.")
+                )
+            time.sleep(0.01)
+    if lock is not None:
+        try:
+            yield
+        finally:
+            os.close(lock)
+        return
+    assert connection is not None
+    with connection, connection.makefile("rb") as lines:
+        connection.sendall(encode(Hold(root, image)))
+        answer = json.loads(lines.readline() or b"{}")
+        if "message" in answer:
+            raise ImageLocked(str(image), words("it is being brought into this cache"))
+        yield
+        connection.shutdown(socket.SHUT_WR)
+        lines.read()  # until what stands is seeded again
 
 
 def stop(cache: Path) -> bool:

@@ -27,6 +27,18 @@ class Checking:
 
 
 @dataclass(frozen=True)
+class MakingRoom:
+    """Bytes; what goes so that the image finds room: images, and previous versions of images."""
+
+    event: ClassVar[str] = "room"
+    needed: int
+    free: int
+    images: list[str]
+    previous: list[str]
+    in_place: bool  # the old version of this image is written over
+
+
+@dataclass(frozen=True)
 class Progress:
     """Bytes, bytes a second, seconds; `left` is None while nobody can say."""
 
@@ -63,8 +75,10 @@ class Failed:
     exit_code: int
 
 
-Event = Started | Checking | Progress | Done | Failed
-_KINDS: dict[str, type[Event]] = {kind.event: kind for kind in (Started, Checking, Progress, Done, Failed)}
+Event = Started | Checking | MakingRoom | Progress | Done | Failed
+_KINDS: dict[str, type[Event]] = {
+    kind.event: kind for kind in (Started, Checking, MakingRoom, Progress, Done, Failed)
+}
 
 
 def encode(event: Event) -> str:

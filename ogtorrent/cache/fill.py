@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ogtorrent.cache import events, landing
-from ogtorrent.cache.inventory import cached
+from ogtorrent.cache import events, landing, records, removal, versions
+from ogtorrent.cache.control import Tending
+from ogtorrent.cache.inventory import Kind, cached, holdings
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.partition import room
-from ogtorrent.cache.plan import Check, Fetch, NoSpace, UpToDate, plan
+from ogtorrent.cache.plan import BringBack, Check, Fetch, InPlace, NoSpace, Plan, Room, UpToDate, plan
+from ogtorrent.cache.safe import kept_safe, on_disk
 from ogtorrent.errors import CacheFull, CannotJoin, CorruptImage, NotWritable, OgtorrentError, UpdateFailed
-from ogtorrent.layout import Sidecar
 from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.sidecars import write_sidecars
 from ogtorrent.swarm.torrent import DiskTrouble, Progress, Start, Torrent, places
@@ -24,21 +27,35 @@ from ogtorrent.words import words
 # Seconds between looks at the room, and progress events: short while the peers come, then long.
 FIRST_LOOK, TICK = 0.1, 1.0
 PATIENCE = 120.0  # seconds without a byte before a fill is given up
-REFUSED = 30.0  # the same where the tracker refuses: the repository has another version, perhaps
+MENDING = 30.0  # likewise, where an image is verified
+REFUSED = 30.0  # likewise, where the tracker refuses: the repository has another version, perhaps
 RATE_WINDOW = 5.0  # seconds over which a rate is told
 
 Tell = Callable[[events.Event], None]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Company:
+    """What else the seeder does with the cache."""
+
+    tending: Callable[[], Tending]
+    give_up: Callable[[Path], None]  # seed what stands there no more: it goes
 
 
 class Fill:
     """`run` returns the torrent of an image that stands whole, still in the session."""
 
-    def __init__(self, order: Order, session: Session, seeded: Torrent | None, tell: Tell) -> None:
+    def __init__(
+        self, order: Order, session: Session, seeded: Torrent | None, company: Company, tell: Tell
+    ) -> None:
         """`seeded`: what the session holds of this image's place already."""
         self.order = order
         self.whole = False  # from then on nobody may give the fill up
         self._session = session
         self._torrent = seeded
+        self._company = company
         self._tell = tell
         self._started = time.monotonic()
         self._had = 0  # verified bytes before the first one was fetched
@@ -57,6 +74,7 @@ class Fill:
             await asyncio.to_thread(self._check_inside)
             torrent = await self._brought()
             await asyncio.to_thread(landing.tidy, order.root, order.metainfo)
+            await asyncio.to_thread(self._record)
         except (DiskTrouble, NotWritable, OSError) as trouble:
             self._drop()
             raise self._in_our_words(trouble) from trouble
@@ -79,27 +97,70 @@ class Fill:
         return torrent
 
     async def _brought(self) -> Torrent:
+        await asyncio.to_thread(versions.settle, self.order.root, self.order.metainfo.image)
         step = await self._plan(checked=False)
         if isinstance(step, Check):
             if await self._checked_in_place(step.mend):
                 assert self._torrent is not None
                 return self._torrent
             step = await self._plan(checked=True)
+        while isinstance(step, Fetch | InPlace) and step.evict:
+            await self._make_room(step)
+            # What went may have shared its room with others.
+            step = await self._plan(checked=True)
         match step:
             case UpToDate():
                 if self._torrent is None:
                     self._torrent = self._add(self.order.place, Start.WHOLE)
                 return self._torrent
+            case BringBack():
+                self._drop()
+                await asyncio.to_thread(versions.rollback, self.order.root, self.order.metainfo.image)
+                return await self._brought()
             case NoSpace(needed, free, total):
                 raise CacheFull(str(self.order.metainfo.image), needed, free, total)
+            case InPlace():
+                self._say(step)
+                self._drop()
+                await asyncio.to_thread(landing.step_aside, self.order.root, self.order.metainfo)
+                return await self._fetch()
             case Fetch() | Check():
                 return await self._fetch()
 
-    async def _plan(self, checked: bool) -> UpToDate | Check | Fetch | NoSpace:
+    async def _plan(self, checked: bool) -> Plan:
         order = self.order
         found = await asyncio.to_thread(cached, order.root, order.metainfo.image)
-        free, total = room(order.cache)
-        return plan(order.metainfo, found, free, total, order.verify, checked)
+        if found.partial and await asyncio.to_thread(order.metainfo.describes, order.place):
+            # The power went in mid-landing: it stands, and what has the name of a download is the old
+            # version, which changed places with it.
+            found = replace(found, partial=0)
+        space = Room(*room(order.cache))
+        step = plan(order.metainfo, found, space, order.verify, checked, order.full)
+        if not isinstance(step, NoSpace | InPlace):
+            return step
+        tending = self._company.tending()
+        busy = {*tending.filling, *tending.held} - {str(order.place.relative_to(order.cache))}
+        held = await asyncio.to_thread(lambda: list(holdings(order.cache, order.place, tending.taking, busy)))
+        space = Room(space.free, space.total, held)
+        return plan(order.metainfo, found, space, order.verify, checked, order.full)
+
+    async def _make_room(self, step: Fetch | InPlace) -> None:
+        self._say(step)
+        for holding in step.evict:
+            if holding.kind is Kind.IMAGE:
+                self._company.give_up(holding.place)
+            log.info("%s: gives its room to %s", holding.place, self.order.place)
+            await asyncio.to_thread(removal.evict, holding)
+
+    def _say(self, step: Fetch | InPlace) -> None:
+        free, _ = room(self.order.cache)
+        self._tell(removal.making_room(step, free))
+
+    def _record(self) -> None:
+        try:
+            records.use(self.order.cache, str(self.order.place.relative_to(self.order.cache)), time.time())
+        except NotWritable as error:  # the image stands, whatever is remembered of it
+            log.warning("%s", error)
 
     async def _checked_in_place(self, mend: bool) -> bool:
         """Read what stands under the final name; True where it is the image, or is now."""
@@ -112,7 +173,7 @@ class Fill:
             return False
         self._torrent.go_on()
         if not whole:
-            self.order.root.sidecar(wanted.image, Sidecar.TORRENT).unlink(missing_ok=True)
+            await asyncio.to_thread(landing.doubt, wanted, place)
             await self._wait_until_whole(self._torrent)
             await self._torrent.flushed()
         # What was checked or mended got no new times yet, and perhaps no sidecars.
@@ -133,8 +194,10 @@ class Fill:
         wanted, root = self.order.metainfo, self.order.root
         partial = await asyncio.to_thread(landing.prepare, root, wanted)
         self._drop()  # the version before: nobody asks for it any more
-        self._torrent = self._add(partial, Start.FILL)
-        await self._wait_until_whole(self._torrent)
+        written = await asyncio.to_thread(on_disk, root, wanted)
+        self._torrent = self._add(partial, Start.FILL, written)
+        async with kept_safe(root, self._torrent):
+            await self._wait_until_whole(self._torrent)
         await landing.land(root, self._torrent)
         await asyncio.to_thread(write_sidecars, root, wanted)
         return self._torrent
@@ -155,7 +218,7 @@ class Fill:
             while now - samples[0][0] > RATE_WINDOW:
                 samples.popleft()
             self._tell(self._told(progress, samples, torrent.tracker_trouble))
-            patience = REFUSED if torrent.is_refused else PATIENCE
+            patience = MENDING if self.order.verify else REFUSED if torrent.is_refused else PATIENCE
             if now - last_gain > patience:
                 raise self._nobody(torrent, progress, patience)
         self._account(torrent.follow())
@@ -184,11 +247,21 @@ class Fill:
         self._from_repository = progress.given.get(self.order.repository.address, 0)
 
     def _nobody(self, torrent: Torrent, progress: Progress, patience: float) -> OgtorrentError:
+        image = str(self.order.metainfo.image)
+        if self.order.verify:
+            return CorruptImage(
+                image,
+                words(
+                    "{damaged} bytes do not verify and nobody sends them",
+                    damaged=progress.size - progress.done,
+                ),
+                words("Verify it again when the repository serves, or bring its previous version back."),
+            )
         heard = torrent.tracker_trouble and words(
             "; the tracker said: {sentence}", sentence=torrent.tracker_trouble
         )
         return CannotJoin(
-            words("the swarm of {image!r}", image=str(self.order.metainfo.image)),
+            words("the swarm of {image!r}", image=image),
             words(
                 "no byte came for {seconds:.0f} s from {peers} peers{heard}",
                 seconds=patience,
@@ -235,8 +308,8 @@ class Fill:
             if not path.resolve().is_relative_to(inside):
                 raise NotWritable(path, words("a link leads out of the cache {cache}", cache=inside))
 
-    def _add(self, place: Path, start: Start) -> Torrent:
-        return self._session.add(self.order.metainfo, place, self.order.trackers, start)
+    def _add(self, place: Path, start: Start, written: bytes = b"") -> Torrent:
+        return self._session.add(self.order.metainfo, place, self.order.trackers, start, written)
 
     def _drop(self) -> None:
         if self._torrent is not None:

@@ -6,18 +6,19 @@ What stands under the final name is at every instant the old image or the new on
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import errno
+import contextlib
+import logging
 import os
-import shutil
 from pathlib import Path
 
-from ogtorrent.files import sync_directory
-from ogtorrent.layout import Root
+from ogtorrent.cache import versions
+from ogtorrent.errors import NotWritable
+from ogtorrent.files import exchange, remove, remove_cut, sync_directory
+from ogtorrent.layout import ImagePath, Root, Sidecar
 from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.torrent import Torrent, places
 
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # <fcntl.h>, <linux/fs.h>
+log = logging.getLogger(__name__)
 
 
 def prepare(root: Root, wanted: Metainfo) -> Path:
@@ -25,7 +26,7 @@ def prepare(root: Root, wanted: Metainfo) -> Path:
     partial = root.partial(wanted.image)
     partial.parent.mkdir(parents=True, exist_ok=True)
     if partial.is_symlink() or (partial.exists() and partial.is_dir() is not wanted.is_directory):
-        _remove(partial)
+        remove(partial)
     if partial.is_dir():
         _remove_strangers(partial, {Path(path) for path in places(wanted, partial)})
     for path, file in zip(places(wanted, partial), wanted.files, strict=True):
@@ -42,10 +43,11 @@ async def land(root: Root, torrent: Torrent) -> None:
     await asyncio.to_thread(make_durable, wanted, partial)
     # Its files have second names for the time of the move, so that whoever asks this seat for a
     # piece finds it, and libtorrent's own moves (rename(2) between two names of one file) do nothing.
-    if await asyncio.to_thread(_link, wanted, partial, _alias(partial)):
+    if await asyncio.to_thread(versions.link, wanted, partial, _alias(partial)):
         await torrent.rename(_alias(partial))
+    await asyncio.to_thread(_keep_old, root, wanted.image)
     if final.is_dir() or (wanted.is_directory and final.exists()):
-        _exchange(partial, final)
+        exchange(partial, final)
     else:
         partial.replace(final)
     sync_directory(final.parent)
@@ -55,28 +57,38 @@ async def land(root: Root, torrent: Torrent) -> None:
 def tidy(root: Root, wanted: Metainfo) -> None:
     """Once the image stands, take away the old one, second names, an earlier download. Raises OSError."""
     partial = root.partial(wanted.image)
-    for path in (partial, _alias(partial)):
-        if os.path.lexists(path):
-            _remove(path)
+    record = root.record(wanted.image)
+    for path in (partial, _alias(partial), record):
+        remove(path)
+    for path in (record, *(root.sidecar(wanted.image, kind) for kind in Sidecar)):
+        remove_cut(path)
+
+
+def step_aside(root: Root, wanted: Metainfo) -> None:
+    """Make the old image the download that the new one grows in, so that what they share need not come.
+
+    Raises OSError.
+    """
+    partial, final = root.partial(wanted.image), root.image(wanted.image)
+    for kind in (Sidecar.TORRENT, Sidecar.TAIL_SUM, Sidecar.FULL_SUM):
+        root.sidecar(wanted.image, kind).unlink(missing_ok=True)
+    tidy(root, wanted)
+    versions.drop(root, wanted.image)
+    final.rename(partial)
+    sync_directory(final.parent)
+
+
+def _keep_old(root: Root, image: ImagePath) -> None:
+    try:
+        versions.keep(root, image)
+    except (OSError, NotWritable) as error:  # a full disk, perhaps: the new one is worth more
+        log.warning("%s: its old version is not kept: %s", root.image(image), error)
+        with contextlib.suppress(OSError):
+            versions.drop(root, image)
 
 
 def _alias(partial: Path) -> Path:
     return partial.with_name(partial.name + ".landing")
-
-
-def _link(wanted: Metainfo, partial: Path, alias: Path) -> bool:
-    """Give every file of the download its second name; False where the file system has none to give."""
-    if os.path.lexists(alias):  # a landing that was cut
-        _remove(alias)
-    try:
-        for path, second in zip(places(wanted, partial), places(wanted, alias), strict=True):
-            Path(second).parent.mkdir(parents=True, exist_ok=True)
-            os.link(path, second)
-    except OSError as error:
-        if error.errno in (errno.EPERM, errno.EOPNOTSUPP):
-            return False
-        raise
-    return True
 
 
 def make_durable(wanted: Metainfo, image: Path) -> None:
@@ -100,18 +112,12 @@ def make_durable(wanted: Metainfo, image: Path) -> None:
         sync_directory(folder)
 
 
-def _exchange(one: Path, other: Path) -> None:
-    """renameat2(RENAME_EXCHANGE): two names change places in one step."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE):
-        code = ctypes.get_errno()
-        if code != errno.EINVAL:
-            raise OSError(code, os.strerror(code), str(other))
-        # A file system that cannot exchange: the old image steps aside for an instant.
-        aside = other.with_name(f".{other.name}.old")
-        other.rename(aside)
-        one.rename(other)
-        aside.rename(one)
+def doubt(wanted: Metainfo, image: Path) -> None:
+    """Damage was found: from now on no size and time may say that it is whole. Raises OSError."""
+    for path in places(wanted, image):
+        if Path(path).exists():
+            os.utime(path)
+            return
 
 
 def _remove_strangers(top: Path, wanted: set[Path]) -> None:
@@ -123,10 +129,3 @@ def _remove_strangers(top: Path, wanted: set[Path]) -> None:
         for name in folders:
             if Path(directory, name).is_symlink():
                 Path(directory, name).unlink()
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink()

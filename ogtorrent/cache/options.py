@@ -1,14 +1,16 @@
-"""The torrent options of updateCache, `MODE:SECONDS`."""
+"""The options of updateCache: `MODE:SECONDS` of a torrent, and what to do when the cache is full."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from ogtorrent.errors import BadOptions
 from ogtorrent.words import words
 
+ENGINE = Path("/opt/opengnsys/etc/engine.cfg")  # OpenGnsys's settings of a client, in the shell's words
 LONGEST = 366 * 24 * 3600  # seconds
 
 
@@ -43,3 +45,33 @@ class TorrentOptions:
 
     def __str__(self) -> str:
         return f"{self.mode}:{self.seconds}"
+
+
+class WhenFull(StrEnum):
+    FAIL = "fail"
+    EVICT = "evict"  # the images that were not used for longest go
+    IN_PLACE = "in-place"  # the new version over the old one
+
+
+@dataclass(frozen=True)
+class Full:
+    """What the owner wants where there is no room."""
+
+    action: WhenFull = WhenFull.FAIL
+    evict_seeded: bool = False  # what somebody takes from us right now, too
+
+
+FAIL = Full()
+
+
+def when_full(engine: Path = ENGINE) -> WhenFull:
+    """What OpenGnsys's ACTIONCACHEFULL asks for: NONE fails; DELETE, and FORMAT, which we never do, evict."""
+    try:
+        lines = engine.read_text(errors="replace").splitlines()
+    except OSError:
+        return WhenFull.FAIL
+    value = ""
+    for line in lines:  # the last one counts, as it does for the shell
+        match = re.match(r"""\s*(?:export\s+)?ACTIONCACHEFULL=["']?(\w*)""", line, re.ASCII)
+        value = match[1] if match else value
+    return WhenFull.EVICT if value in ("DELETE", "FORMAT") else WhenFull.FAIL

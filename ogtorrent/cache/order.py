@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ogtorrent.cache.options import TorrentOptions
+from ogtorrent.cache.options import FAIL, Full, TorrentOptions
 from ogtorrent.cache.server import Server
 from ogtorrent.layout import Root
 from ogtorrent.swarm.metainfo import Metainfo
@@ -24,6 +24,7 @@ class Order:
     repository: Server
     verify: bool
     name: str  # of this PC, as people know it
+    full: Full = FAIL
 
     @property
     def place(self) -> Path:

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ogtorrent.cache.inventory import Cached
+from ogtorrent.cache.inventory import Cached, Holding, Kind
+from ogtorrent.cache.options import FAIL, Full, WhenFull
 from ogtorrent.swarm.metainfo import Metainfo
 
 RESERVE = 1024 * 1024  # bytes for sidecars and directories, beyond the image
 
 
 @dataclass(frozen=True)
+class Room:
+    """Bytes of a cache, and what is in them."""
+
+    free: int
+    total: int
+    holdings: Sequence[Holding] = ()
+
+
+@dataclass(frozen=True)
 class UpToDate:
     """It stands there whole."""
+
+
+@dataclass(frozen=True)
+class BringBack:
+    """It is the previous version: let the two change places."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +40,18 @@ class Check:
 
 @dataclass(frozen=True)
 class Fetch:
-    """Fetch it beside whatever stands there; `needed` more bytes of disk."""
+    """Fetch it beside whatever stands there; `needed` more bytes of disk, once what is evicted is gone."""
 
     needed: int
+    evict: Sequence[Holding] = ()
+
+
+@dataclass(frozen=True)
+class InPlace:
+    """Fetch it over the version that stands, which is lost at once; what is evicted goes before."""
+
+    needed: int
+    evict: Sequence[Holding] = ()
 
 
 @dataclass(frozen=True)
@@ -36,20 +61,63 @@ class NoSpace:
     total: int
 
 
-Plan = UpToDate | Check | Fetch | NoSpace
+Plan = UpToDate | BringBack | Check | Fetch | InPlace | NoSpace
 
 
 def plan(
-    wanted: Metainfo, cached: Cached, free: int, total: int, verify: bool, checked: bool = False
+    wanted: Metainfo,
+    cached: Cached,
+    room: Room,
+    verify: bool,
+    checked: bool = False,
+    full: Full = FAIL,
 ) -> Plan:
-    """`free` and `total`: bytes of the cache. `checked`: a Check was done and found another image."""
+    """`checked`: a Check was done and found another image."""
     same = cached.beside is not None and cached.beside.info_hash == wanted.info_hash
     if same and cached.described:
         return Check(mend=True) if verify else UpToDate()
+    if cached.previous is not None and cached.previous.info_hash == wanted.info_hash:
+        return BringBack()
     # An unfinished download is worth more than a guess. Without one, what stands there undescribed
     # is worth a read: this version, touched since; or one that was copied here by hand, or landed
     # just before the power went.
     if cached.stands and not cached.described and not cached.partial and not checked:
         return Check(mend=same)
-    needed = max(0, wanted.size - cached.partial) + len(wanted.raw) + RESERVE
-    return Fetch(needed) if needed <= free else NoSpace(needed, free, total)
+    beyond = len(wanted.raw) + RESERVE
+    needed = max(0, wanted.size - cached.partial) + beyond
+    evict = to_evict(needed - room.free, room.holdings, full)
+    if evict is not None:
+        return Fetch(needed, evict)
+    if full.action is WhenFull.IN_PLACE and cached.stands and cached.is_directory is wanted.is_directory:
+        over = max(0, wanted.size - cached.standing) + beyond
+        evict = to_evict(over - room.free - cached.partial, room.holdings, full)
+        if evict is not None:
+            return InPlace(over, evict)
+    return NoSpace(needed, room.free, room.total)
+
+
+def to_evict(missing: int, holdings: Sequence[Holding], full: Full) -> Sequence[Holding] | None:
+    """What has to go for `missing` more bytes, nothing in vain; None where not even all of it would do."""
+    chosen: list[Holding] = []
+    for holding in sorted(holdings, key=lambda one: (one.kind, one.used, one.place)):
+        if missing <= 0:
+            break
+        if _may_go(holding, full) and holding.size > 0:
+            chosen.append(holding)
+            missing -= holding.size
+    if missing > 0:
+        return None
+    # A great one that had to go at the end may have made the small ones before it needless.
+    for holding in reversed(chosen.copy()):
+        if missing + holding.size <= 0:
+            chosen.remove(holding)
+            missing += holding.size
+    return tuple(chosen)
+
+
+def _may_go(holding: Holding, full: Full) -> bool:
+    if holding.kind is Kind.PREVIOUS:
+        return True
+    if full.action is not WhenFull.EVICT or holding.pinned:
+        return False
+    return full.evict_seeded or not holding.seeded

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ogtorrent.cache import control, events
-from ogtorrent.cache.control import Home, Stop
-from ogtorrent.cache.fill import Fill, Tell
-from ogtorrent.cache.inventory import inventory
+from ogtorrent.cache.control import Hold, Home, Look, Stop, Tending
+from ogtorrent.cache.fill import Company, Fill, Tell
+from ogtorrent.cache.inventory import cached, inventory
 from ogtorrent.cache.options import Mode
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.reporter import Reporter
@@ -71,6 +72,7 @@ class Seeder:
         self._cache, self._address, self._port, self._stays = cache, address, port, stays
         self._fills: dict[Path, Running] = {}  # by the image's place
         self._seeding: dict[Path, Seeding] = {}
+        self._held: set[Path] = set()  # places whose files a command changes
         self._reporting: set[asyncio.Task[None]] = set()
         self._connections = 0
         self._busy_until = time.monotonic() + FIRST_CALL
@@ -145,12 +147,64 @@ class Seeder:
         match control.decode(line, self._cache):
             case Stop():
                 self._stop.set()
+            case Look():
+                writer.write(json.dumps(asdict(self._tending())).encode() + b"\n")
+                await writer.drain()
+            case Hold() as hold:
+                await self._let_go(hold, reader, writer)
             case Order() as order:
                 await self._follow(order, reader, writer)
+
+    def _tending(self) -> Tending:
+        company = {self._named(at): one.torrent.company() for at, one in self._seeding.items()}
+        filling = {}
+        for place, running in self._fills.items():
+            torrent = running.fill.torrent
+            filling[self._named(place)] = torrent.sight().done if torrent is not None else 0
+        return Tending(
+            {name: peers for name, (peers, _) in company.items()},
+            {name: takers for name, (_, takers) in company.items()},
+            filling,
+            [self._named(place) for place in self._held],
+        )
+
+    def _named(self, place: Path) -> str:
+        return str(place.relative_to(self._cache))
+
+    def _give_up(self, place: Path) -> None:
+        """Another image needs the room of this one."""
+        if place in self._seeding:
+            seeding = self._take_back(place)
+            seeding.session.remove(seeding.torrent)
+            log.info("%s: gives up its room", place)
+
+    async def _let_go(self, hold: Hold, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        place = hold.root.image(hold.image)
+        if place in self._fills or place in self._held:
+            raise ImageLocked(str(hold.image), words("it is being brought into this cache"))
+        self._held.add(place)
+        seeding = self._take_back(place) if place in self._seeding else None
+        trackers = seeding.torrent.trackers if seeding is not None else []
+        try:
+            if seeding is not None:
+                seeding.session.remove(seeding.torrent)
+                log.info("%s: let go", place)
+            writer.write(b"{}\n")
+            await writer.drain()
+            await reader.read()  # until the command has ended, however it did
+            found = await asyncio.to_thread(cached, hold.root, hold.image)
+            if seeding is not None and found.beside is not None and found.described:
+                torrent = seeding.session.add(found.beside, place, trackers, Start.WHOLE)
+                self._seeding[place] = Seeding(torrent, seeding.session, seeding.until, None)
+                log.info("%s: taken up again", place)
+        finally:
+            self._held.discard(place)
 
     async def _follow(self, order: Order, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Send a fill's events until it ends; a command that goes away gives it up, unless others follow."""
         running = self._fills.get(order.place)
+        if order.place in self._held:
+            raise ImageLocked(str(order.metainfo.image), words("it is being changed in this cache"))
         if running is None:
             running = self._begin(order)
         elif running.fill.order.metainfo.info_hash != order.metainfo.info_hash:
@@ -195,7 +249,7 @@ class Seeder:
                 listener.put_nowait(event)
             reporter.hear(event)
 
-        fill = Fill(order, session, seeded, tell)
+        fill = Fill(order, session, seeded, Company(self._tending, self._give_up), tell)
         reporter = Reporter(order, session, self._address, lambda: fill.torrent)
         reporting = self._start_reports(reporter)
         until = seeding.until if seeding is not None else 0.0

@@ -5,13 +5,18 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from ogtorrent.cache import catalogue, events, partition
+from ogtorrent.cache import catalogue, control, events, partition
 from ogtorrent.cache.control import Seeder
-from ogtorrent.cache.options import TorrentOptions
+from ogtorrent.cache.inventory import cached, holdings
+from ogtorrent.cache.options import FAIL, Full, Mode, TorrentOptions
 from ogtorrent.cache.order import Order
-from ogtorrent.cache.server import Server
-from ogtorrent.layout import ImagePath, cache_root
+from ogtorrent.cache.plan import Plan, Room, plan
+from ogtorrent.cache.server import DEFAULT_PORT, Server
+from ogtorrent.errors import OgtorrentError
+from ogtorrent.layout import ImagePath, Root, cache_root
+from ogtorrent.swarm.metainfo import Metainfo
 
 
 def update(
@@ -22,6 +27,7 @@ def update(
     address: str,
     verify: bool,
     name: str | None,
+    full: Full,
 ) -> Iterator[events.Event]:
     """Begin, and return the events to come, the last one Done or Failed. Raises OgtorrentError.
 
@@ -44,6 +50,47 @@ def update(
         tuple(trackers),
         repository,
         verify,
-        socket.gethostname().partition(".")[0] if name is None else name,
+        _host() if name is None else name,
+        full,
     )
     return seeder.update(order)
+
+
+def rehearse(
+    server: str, image: ImagePath, directory: Path | None, verify: bool, full: Full
+) -> tuple[Plan, Room]:
+    """What `update` would do first, and nothing of it. Raises OgtorrentError."""
+    cache = partition.find(directory)
+    offer = catalogue.ask(Server.parse(server), image)
+    root = cache_root(cache, offer.mirror)
+    tending = control.look(cache) or control.Tending({}, {}, {}, [])
+    held = holdings(cache, root.image(image), tending.taking, {*tending.filling, *tending.held})
+    room = Room(*partition.room(cache), list(held))
+    return plan(offer.metainfo, cached(root, image), room, verify, full=full), room
+
+
+def verify(cache: Path, root: Root, known: Metainfo, address: str) -> Iterator[events.Event]:
+    """Read an image of the cache and mend it, from whoever its metainfo names. Events as those of `update`.
+
+    Call it before any thread is started: it may fork.
+    """
+    seeder = Seeder(cache, address)
+    seeder.start()
+    options = TorrentOptions(Mode.PEER, 0)
+    origin = _origin(known)
+    return seeder.update(Order(cache, root, known, options, known.trackers, origin, True, _host(), FAIL))
+
+
+def _origin(known: Metainfo) -> Server:
+    for tracker in known.trackers:
+        try:
+            url = urlsplit(tracker)
+            if url.scheme == "http" and url.hostname:
+                return Server.parse(f"[{url.hostname}]:{url.port or 80}")
+        except (ValueError, OgtorrentError):
+            continue
+    return Server("127.0.0.1", DEFAULT_PORT, "127.0.0.1")  # where a repository of this very PC would be
+
+
+def _host() -> str:
+    return socket.gethostname().partition(".")[0]

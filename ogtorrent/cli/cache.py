@@ -8,21 +8,19 @@ import click
 
 from ogtorrent.cache import control, partition
 from ogtorrent.cache.control import Home
+from ogtorrent.cli import stock
+from ogtorrent.cli.stock import cache_option
 from ogtorrent.errors import ImageLocked
 from ogtorrent.words import words
-
-cache_option = click.option(
-    "--cache",
-    "directory",
-    type=click.Path(readable=False, path_type=Path),
-    metavar=words("DIR"),
-    help=words("The cache; the partition labelled CACHE by default."),
-)
 
 
 @click.group(help=words("The cache of this PC."))
 def cache() -> None:
     pass
+
+
+for command in stock.COMMANDS:
+    cache.add_command(command)
 
 
 @cache.command(help=words("Seed every whole image of the cache until SIGTERM or Ctrl-C."))

@@ -10,9 +10,11 @@ from pathlib import Path
 import click
 
 from ogtorrent.cache import events
-from ogtorrent.cache.options import TorrentOptions
-from ogtorrent.cache.update import update
-from ogtorrent.errors import OgtorrentError
+from ogtorrent.cache.options import Full, TorrentOptions, WhenFull, when_full
+from ogtorrent.cache.plan import BringBack, Check, Fetch, InPlace, NoSpace, UpToDate
+from ogtorrent.cache.removal import making_room
+from ogtorrent.cache.update import rehearse, update
+from ogtorrent.errors import CacheFull, OgtorrentError
 from ogtorrent.layout import ImagePath
 from ogtorrent.words import words
 
@@ -51,6 +53,17 @@ PLAIN_EVERY = 3.0  # seconds between lines where there is no terminal
 )
 @click.option("--name", help=words("What the server's page calls this PC; its host name by default."))
 @click.option("--verify", is_flag=True, help=words("Read an image that is there already, and mend it."))
+@click.option(
+    "--when-full",
+    "action",
+    type=click.Choice([str(action) for action in WhenFull]),
+    help=words(
+        "fail; evict the images that were not used for longest; or write over the old version, in-place. "
+        "As ACTIONCACHEFULL of OpenGnsys says by default, else fail."
+    ),
+)
+@click.option("--evict-seeding", is_flag=True, help=words("Evict what other PCs take from this one, too."))
+@click.option("--dry-run", is_flag=True, help=words("Only say what would have to go."))
 @click.option("--json", "as_json", is_flag=True, help=words("Events as JSON, one a line."))
 def update_cache(
     server: str,
@@ -61,13 +74,20 @@ def update_cache(
     address: str,
     name: str | None,
     verify: bool,
+    action: str | None,
+    evict_seeding: bool,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     show = _show_json if as_json else _show_terminal if sys.stdout.isatty() else _show_plain
     try:
         wanted = ImagePath.of(subdir, image)
         options = TorrentOptions.parse(session)
-        last = show(update(server, wanted, directory, options, address, verify, name))
+        full = Full(WhenFull(action) if action is not None else when_full(), evict_seeding)
+        if dry_run:
+            _rehearse(server, wanted, directory, verify, full, as_json)
+            return
+        last = show(update(server, wanted, directory, options, address, verify, name, full))
     except OgtorrentError as error:
         last = events.Failed(str(error), error.exit_code)
         if as_json:
@@ -75,6 +95,29 @@ def update_cache(
     if isinstance(last, events.Failed):
         click.echo(f"ogtorrent: {last.message}", err=True)
         sys.exit(last.exit_code)
+
+
+def _rehearse(
+    server: str, image: ImagePath, directory: Path | None, verify: bool, full: Full, as_json: bool
+) -> None:
+    """Raises OgtorrentError, CacheFull among them."""
+    step, room = rehearse(server, image, directory, verify, full)
+    told = events.MakingRoom(0, room.free, [], [], False)
+    match step:
+        case NoSpace(needed, free, total):
+            raise CacheFull(str(image), needed, free, total)
+        case UpToDate():
+            line = words("{image}: whole, nothing to fetch", image=image)
+        case BringBack():
+            line = words("{image}: it is the previous version, nothing to fetch", image=image)
+        case Check():
+            line = words("{image}: what is there is read first", image=image)
+        case Fetch() | InPlace():
+            told = making_room(step, room.free)
+            line = describe(told)
+            if not step.evict and isinstance(step, Fetch):
+                line += "\n" + words("nothing has to go")
+    click.echo(events.encode(told) if as_json else line)
 
 
 def _show_json(happens: Iterator[events.Event]) -> events.Event | None:
@@ -119,6 +162,8 @@ def _show_terminal(happens: Iterator[events.Event]) -> events.Event | None:
                     progress.update(bar, image=last.image, total=last.size)
                 case events.Checking():
                     progress.update(bar, completed=last.done, told=words("checking what is there"))
+                case events.MakingRoom():
+                    progress.console.print(describe(last), markup=False)
                 case events.Progress():
                     progress.update(bar, completed=last.done, told=_figures(last))
     if isinstance(last, events.Done):
@@ -135,6 +180,8 @@ def describe(event: events.Event) -> str:
         case events.Checking():
             part = _percent(event.done, event.size)
             return words("checking what is there: {part}", part=part)
+        case events.MakingRoom():
+            return _room(event)
         case events.Progress():
             return f"{_percent(event.done, event.size)}  {_figures(event)}"
         case events.Done() if event.fetched == 0:
@@ -150,6 +197,18 @@ def describe(event: events.Event) -> str:
             return line + _seeding(event)
         case events.Failed():
             return ""
+
+
+def _room(event: events.MakingRoom) -> str:
+    needs = words(
+        "{needed} are needed, {free} are free", needed=words.bytes(event.needed), free=words.bytes(event.free)
+    )
+    lines = [needs]
+    lines += [words("goes: the previous version of {image}", image=image) for image in event.previous]
+    lines += [words("goes: {image}", image=image) for image in event.images]
+    if event.in_place:
+        lines.append(words("written over: the version that stands now; the image is missing until the end"))
+    return "\n".join(lines)
 
 
 def _figures(event: events.Progress) -> str:

@@ -64,8 +64,14 @@ class Session:
         """The port that the session listens on. Raises CannotJoin where it cannot."""
         return await asyncio.shield(self._listening)
 
-    def add(self, metainfo: Metainfo, image: Path, trackers: Sequence[str], start: Start) -> Torrent:
-        """Take up an image that stands, or is to stand, at `image`."""
+    def add(
+        self, metainfo: Metainfo, image: Path, trackers: Sequence[str], start: Start, written: bytes = b""
+    ) -> Torrent:
+        """Take up an image that stands, or is to stand, at `image`.
+
+        `written`: what is known to be on disk (Written.state), so that nothing need be checked; where
+        files are missing or too short for it, all is.
+        """
         params = lt.load_torrent_buffer(metainfo.raw)
         params.save_path = str(image.parent)
         params.renamed_files = dict(enumerate(places(metainfo, image)))
@@ -81,6 +87,8 @@ class Session:
             params.flags |= lt.torrent_flags.seed_mode | lt.torrent_flags.upload_mode
         if start is Start.CHECK:
             params.flags |= lt.torrent_flags.stop_when_ready
+        if written:
+            _take_as_checked(params, metainfo, written)
         handle = self._lt.add_torrent(params)
         torrent = Torrent(metainfo, handle, bool(trackers), self, start)
         self._torrents[handle] = torrent
@@ -186,6 +194,16 @@ class Session:
                     words("Give another address or port, or end the program that holds it."),
                 )
             )
+
+
+def _take_as_checked(params: lt.add_torrent_params, metainfo: Metainfo, written: bytes) -> None:
+    try:
+        known = lt.read_resume_data(written)
+    except RuntimeError as error:  # then all is checked
+        log.warning("%s: what was noted of it is not readable: %s", metainfo.image, error)
+        return
+    params.have_pieces = known.have_pieces[: metainfo.pieces]
+    params.unfinished_pieces = known.unfinished_pieces
 
 
 def _treat_all_networks_alike(session: lt.session) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import libtorrent as lt
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ogtorrent.swarm.session import Session
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _ANNOUNCE_SKIPPED = 180  # in libtorrent's <error_code.hpp>, without a name in Python
 FRESH = 1.5  # seconds for which a look at the peers is good enough to be told
@@ -74,6 +76,14 @@ class Sight:
 
 
 @dataclass(frozen=True)
+class Written:
+    """Pieces and blocks that were handed to the kernel."""
+
+    done: int  # bytes; more by less than a piece where the last one is short
+    state: bytes  # for `Session.add` to go on from
+
+
+@dataclass(frozen=True)
 class _Look:
     at: float  # monotonic seconds
     status: lt.torrent_status
@@ -113,6 +123,7 @@ class Torrent:
         self._checked = asyncio.Event()
         self._whole = asyncio.Event()
         self._flushed = asyncio.Event()
+        self._written: asyncio.Future[Written | None] | None = None
         self._renames: dict[int, asyncio.Future[None]] = {}
         self._trouble: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # A torrent whose trouble nobody awaits (a seed's) has it logged; asyncio need not warn.
@@ -145,6 +156,24 @@ class Torrent:
         self._flushed.clear()
         self._handle.flush_cache()
         await self._until(self._flushed)
+
+    async def written(self) -> Written | None:
+        """What the kernel has of the image. Raises DiskTrouble.
+
+        None while it is checked, and once it is whole, to be made durable as such.
+        """
+        self._written = asyncio.get_running_loop().create_future()
+        self._handle.save_resume_data()
+        await asyncio.wait((self._written, self._trouble), return_when=asyncio.FIRST_COMPLETED)
+        if self._trouble.done():
+            self._trouble.result()
+        return self._written.result()
+
+    def fail(self, error: OgtorrentError) -> None:
+        """Raise this to whoever waits for the image; what was raised first stays."""
+        if not self._trouble.done():  # one trouble brings others, each less clear
+            log.error("%s: %s", self.metainfo.image, error)
+            self._trouble.set_exception(error)
 
     async def rename(self, image: Path) -> None:
         """Tell the session that the image stands at another path now. Raises DiskTrouble.
@@ -204,6 +233,15 @@ class Torrent:
             availability=self._handle.piece_availability(),
         )
 
+    def company(self) -> tuple[int, int]:
+        """How many peers are connected, and how many of them want something of us."""
+        peers = [peer for peer in self._handle.get_peer_info() if not peer.flags & lt.peer_info.connecting]
+        return len(peers), sum(bool(peer.flags & lt.peer_info.remote_interested) for peer in peers)
+
+    @property
+    def trackers(self) -> list[str]:
+        return [tracker["url"] for tracker in self._handle.trackers()]
+
     def _look(self) -> _Look:
         peers = [peer for peer in self._handle.get_peer_info() if not peer.flags & lt.peer_info.connecting]
         self._last = _Look(time.monotonic(), self._handle.status(), peers)
@@ -252,6 +290,17 @@ class Torrent:
         finally:
             waiting.cancel()
 
+    def _only_what_is_written(self, state: lt.add_torrent_params) -> Written | None:
+        have = state.have_pieces
+        if len(have) < self.metainfo.pieces or all(have):
+            return None
+        only = lt.add_torrent_params()  # without what changes by itself: counters, times, peers
+        only.info_hashes = state.info_hashes
+        only.have_pieces, only.unfinished_pieces = have, state.unfinished_pieces
+        blocks = sum(map(sum, state.unfinished_pieces.values()))
+        done = sum(have) * self.metainfo.piece_length + blocks * policy.BLOCK
+        return Written(done, lt.write_resume_data_buf(only))
+
     def _hear(self, alert: lt.torrent_alert) -> None:
         match alert:
             case lt.torrent_checked_alert():
@@ -261,15 +310,19 @@ class Torrent:
                 self._whole.set()
             case lt.cache_flushed_alert():
                 self._flushed.set()
+            case lt.save_resume_data_alert():
+                _settle(self._written, self._only_what_is_written(alert.params))
+            case lt.save_resume_data_failed_alert():
+                _settle(self._written, None)
             case lt.file_renamed_alert():
-                _settle(self._renames.get(alert.index))
+                _settle(self._renames.get(alert.index), None)
             case lt.file_rename_failed_alert():
                 trouble = DiskTrouble(alert.error.value(), self.metainfo.image.name, alert.error.message())
                 _settle(self._renames.get(alert.index), trouble)
             case lt.file_error_alert():
-                self._fail(DiskTrouble(alert.error.value(), alert.filename(), alert.error.message()))
+                self.fail(DiskTrouble(alert.error.value(), alert.filename(), alert.error.message()))
             case lt.torrent_error_alert():
-                self._fail(
+                self.fail(
                     UpdateFailed(str(self.metainfo.image), alert.error.message(), words("Run this again."))
                 )
             case lt.tracker_error_alert() if _is_skipped(alert.error):
@@ -301,23 +354,18 @@ class Torrent:
                 left,
             )
 
-    def _fail(self, error: OgtorrentError) -> None:
-        if not self._trouble.done():  # one trouble brings others, each less clear
-            log.error("%s: %s", self.metainfo.image, error)
-            self._trouble.set_exception(error)
-
 
 def _is_skipped(error: lt.error_code) -> bool:
     return error.category() == lt.libtorrent_category() and error.value() == _ANNOUNCE_SKIPPED
 
 
-def _settle(future: asyncio.Future[None] | None, error: Exception | None = None) -> None:
+def _settle(future: asyncio.Future[T] | None, result: T | Exception) -> None:
     if future is None or future.done():
         return
-    if error is None:
-        future.set_result(None)
+    if isinstance(result, Exception):
+        future.set_exception(result)
     else:
-        future.set_exception(error)
+        future.set_result(result)
 
 
 def places(metainfo: Metainfo, image: Path) -> Iterator[str]:

@@ -1,10 +1,12 @@
-"""`MODE:SECONDS`, as OpenGnsys writes it."""
+"""`MODE:SECONDS` and ACTIONCACHEFULL, as OpenGnsys writes them."""
+
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ogtorrent.cache.options import LONGEST, Mode, TorrentOptions
+from ogtorrent.cache.options import LONGEST, Mode, TorrentOptions, WhenFull, when_full
 from ogtorrent.errors import BadOptions
 
 
@@ -59,3 +61,23 @@ def test_any_text_is_a_session_or_is_refused(text: str) -> None:
         return
     assert 0 <= options.seeding_seconds <= options.seconds <= LONGEST
     assert TorrentOptions.parse(str(options)) == options
+
+
+@pytest.mark.parametrize(
+    ("engine", "expected"),
+    [
+        ("ACTIONCACHEFULL=NONE\n", WhenFull.FAIL),
+        ("#Que hacer cuando la cache no tenga espacio libre.\nACTIONCACHEFULL=DELETE\n", WhenFull.EVICT),
+        ('OGWINCHKDISK=TRUE\nexport ACTIONCACHEFULL="FORMAT" # todo\n', WhenFull.EVICT),
+        ("#ACTIONCACHEFULL=DELETE\n", WhenFull.FAIL),
+        ("ACTIONCACHEFULL=DELETE\nACTIONCACHEFULL=NONE\n", WhenFull.FAIL),
+        ("ACTIONCACHEFULL=DELETED\n\xff", WhenFull.FAIL),
+        (None, WhenFull.FAIL),
+    ],
+)
+def test_what_opengnsys_does_with_a_full_cache_is_read_where_it_keeps_it(
+    tmp_path: Path, engine: str | None, expected: WhenFull
+) -> None:
+    if engine is not None:
+        (tmp_path / "engine.cfg").write_text(engine, encoding="latin-1")
+    assert when_full(tmp_path / "engine.cfg") is expected

@@ -44,11 +44,11 @@ def sha(path: Path) -> str:
 
 
 def unfinished(seat: Seat) -> list[Path]:
-    """Whatever a download leaves under names that are not final."""
+    """Whatever a download leaves under names that are not final; a previous version is no such thing."""
     return [
         path
         for path in seat.cache.rglob(".*")
-        if path.name != ".ogtorrent" and ".ogtorrent" not in path.parts[:-1]
+        if path.name not in (".ogtorrent", ".previous") and ".ogtorrent" not in path.parts[:-1]
     ]
 
 
@@ -156,7 +156,7 @@ def test_a_directory_image_is_filled_and_rebuilt(served: Server, seat: Seats) ->
     assert all((here / name).read_bytes() == (there / name).read_bytes() for name in names)
     assert unfinished(pc) == []
     assert sorted(path.name for path in here.parent.iterdir()) == [
-        "clone.img", "clone.img.full.sum", "clone.img.sum", "clone.img.torrent",
+        ".previous", "clone.img", "clone.img.full.sum", "clone.img.sum", "clone.img.torrent",
     ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import pytest
 from .laboratory import MEBIBYTE
 
 LABEL = "CACHE"
+_FICLONE = 0x40049409  # <linux/fs.h>
 _LOCK = Path("/run/ogtorrent-tests.CACHE.lock")
 
 
@@ -30,7 +31,8 @@ def skip_without_disks() -> None:
 def _why_no_disks() -> str | None:
     if os.geteuid() != 0:
         return "a loop device needs root"
-    for program, package in {"losetup": "mount", "blkid": "util-linux", "mkfs.ext4": "e2fsprogs"}.items():
+    packages = {"losetup": "mount", "blkid": "util-linux", "mkfs.ext4": "e2fsprogs", "mkfs.xfs": "xfsprogs"}
+    for program, package in packages.items():
         if which(program) is None:
             return f"{program} is missing: apt-get install {package}"
     refused = subprocess.run(["losetup", "--find"], capture_output=True, text=True, check=False)
@@ -83,6 +85,31 @@ def cache_device(folder: Path, mebibytes: int) -> Iterator[Path]:
         # Else blkid's own cache would tell for two minutes of a device that is gone.
         stack.callback(_run, "wipefs", "--quiet", "--all", str(device))
         yield device
+
+
+@contextmanager
+def snapshots(folder: Path, mebibytes: int) -> Iterator[Path]:
+    """A directory whose files can be copied as they are at one instant (`snapshot`)."""
+    with loop_device(folder / "snapshots.disk", mebibytes) as device:
+        _run("mkfs.xfs", "-q", "-m", "reflink=1", str(device))
+        with mounted(device, folder / "snapshots") as place:
+            yield place
+
+
+def snapshot(backing: Path, copy: Path) -> None:
+    """What a disk holds at this instant, as if its power was cut: XFS lets no write pass meanwhile.
+
+    What the file system above it has not written yet is not there.
+    """
+    with backing.open("rb") as there, copy.open("xb") as here:
+        fcntl.ioctl(here, _FICLONE, there.fileno())
+
+
+@contextmanager
+def mounted_copy(copy: Path, at: Path) -> Iterator[Path]:
+    """The file system of a disk's copy; its journal is replayed."""
+    with mounted(copy, at, "-o", "loop") as place:
+        yield place
 
 
 def _run(*argv: str) -> str:

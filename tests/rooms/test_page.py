@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 from pathlib import Path
 
@@ -71,7 +72,7 @@ async def test_a_room_fills_before_its_eyes_and_it_says_who_needs_somebody(tmp_p
             of_killed = needs.locator("li").filter(
                 has=page.locator(f'a[href="/seats/{killed.host.address}"]')
             )
-            await expect(of_killed).to_contain_text("%")
+            await expect(of_killed).to_contain_text(re.compile(r"Lost at \d+ %: no word from it"))
             of_slow = needs.locator("li").filter(has=page.locator(f'a[href="/seats/{slow.host.address}"]'))
             await expect(of_slow).to_contain_text("10 Mbit/s", timeout=PATIENCE)
             await expect(tile(page, slow)).to_have_attribute("data-state", "done", timeout=PATIENCE)

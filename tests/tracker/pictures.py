@@ -236,7 +236,7 @@ def room_of_24() -> Snapshot:
         Event(NOW - 190, EventKind.TROUBLE, "pc05", "10.1.1.5", trouble=Trouble(TroubleKind.SLOW_PORT, 100)),
         Event(NOW - 110, EventKind.LEFT, "pc11", "10.1.1.11", 0.43),
         Event(NOW - 40, EventKind.FINISHED, "pc02", "10.1.1.2", 200),
-        Event(NOW - 20, EventKind.TROUBLE, "pc11", "10.1.1.11", trouble=Trouble(TroubleKind.LOST, 131)),
+        Event(NOW - 20, EventKind.TROUBLE, "pc11", "10.1.1.11", 0.43, Trouble(TroubleKind.LOST, 131)),
     ]
     quiet = [swarm(f"aula{n}/linux.img", size=(12 + n) * GIB) for n in range(2, 6)]
     quiet.append(swarm("old/windows7.img", size=25 * GIB, repository=()))

@@ -96,6 +96,16 @@ async def test_who_says_goodbye_has_left_and_who_says_nothing_is_lost(room: Room
     assert (lost["trouble"]["kind"], lost["trouble"]["figure"]) == ("lost", 16)
 
 
+async def test_a_client_with_a_pace_of_its_own_is_lost_when_the_tracker_forgets_it(
+    room: Room, image: bytes
+) -> None:
+    await room.announce(image, seat=2, left=SIZE)
+    room.clock.now += 329
+    assert await states(room) == {"2": "filling"}
+    room.clock.now += 2
+    assert await states(room) == {"2": "lost"}
+
+
 async def test_a_lost_seat_that_comes_back_as_another_client_is_one_seat(room: Room, image: bytes) -> None:
     for _ in range(2):
         await room.announce(image, seat=2, left=SIZE)
@@ -139,6 +149,17 @@ async def test_a_seat_that_gives_up_says_why_though_it_never_announced(room: Roo
     assert (troubles["2"]["figure"], troubles["2"]["words"]) == (5, "The cache is full.")
     assert troubles["3"]["figure"] == 31
     assert all(trouble["told"] for trouble in troubles.values())
+
+
+async def test_who_fails_in_mid_fill_and_leaves_the_swarm_has_failed(room: Room, image: bytes) -> None:
+    await room.announce(image, seat=2, left=SIZE // 2)
+    assert await states(room) == {"2": "filling"}
+    await room.report(image, seat=2, doing="failed", error_code=31, error="Oh.", done=SIZE // 2)
+    await room.announce(image, seat=2, left=SIZE // 2, event="stopped")
+    room.clock.now += 1
+    for _ in range(2):
+        assert await states(room) == {"2": "failed"}
+        room.clock.now += 60
 
 
 async def test_a_seat_that_checks_what_it_has_and_fails_can_try_again(room: Room, image: bytes) -> None:
@@ -205,6 +226,36 @@ async def test_the_likely_cause(
     assert (trouble["kind"], trouble["figure"]) == (kind, figure)
 
 
+async def test_a_slow_port_is_no_cause_where_all_are_slower(room: Room, image: bytes) -> None:
+    filling = Seats(room, image, {2: 8e6, 3: 8e6, 4: 8e6, 5: 2e6}, reports=True)
+    filling.facts[5] = {"link": 100}
+    await filling.go(15)
+    assert (await seats(room))["5"]["trouble"]["kind"] == "slow"
+
+
+async def test_the_rate_is_that_of_reports_where_there_are_any(room: Room, image: bytes) -> None:
+    for _ in range(4):
+        await room.announce(image, seat=2, left=SIZE)  # of pieces, none is whole yet
+        await room.report(image, seat=2, download_rate=7)
+        await swarm(room)
+        room.clock.now += 5
+    assert (await seats(room))["2"]["rate"] == 7
+
+
+async def test_what_a_seat_had_already_was_not_delivered(room: Room, image: bytes) -> None:
+    await room.report(image, seat=2, doing="checking", done=0)
+    await swarm(room)
+    room.clock.now += 3
+    await room.report(image, seat=2, doing="checking", done=SIZE // 2)
+    await swarm(room)
+    room.clock.now += 3
+    await room.announce(image, seat=2, left=SIZE // 2)
+    await swarm(room)
+    room.clock.now += 3
+    await room.announce(image, seat=2, left=0, downloaded=SIZE // 2, event="completed")
+    assert (await swarm(room))["deployment"]["delivered"] == SIZE // 2
+
+
 async def test_a_room_in_which_all_ports_are_slow_has_no_stragglers(room: Room, image: bytes) -> None:
     filling = Seats(room, image, dict.fromkeys((2, 3, 4, 5), 94 * MEGABIT), reports=True)
     filling.facts = {number: {"link": 100, "reachable": False} for number in filling.rates}
@@ -267,6 +318,22 @@ async def test_the_last_seats_time_is_the_rooms(room: Room, image: bytes) -> Non
     filling.rates[2] = 0
     await filling.go(15)
     assert (await swarm(room))["time_left"] is None
+
+
+@pytest.mark.parametrize(
+    ("rates", "port"),
+    [
+        ([94, 94.1, 93.9, 94], 100),
+        ([20, 94, 94.1, 93.9, 94], 100),  # the start does not count
+        ([9.4] * 4, 10),
+        ([94] * 3, None),
+        ([94, 60, 94, 94], None),
+        ([70] * 4, None),
+        ([0] * 4, None),
+    ],
+)
+def test_a_flat_ceiling_is_just_below_a_ports_rate(rates: list[float], port: int | None) -> None:
+    assert flat_ceiling([rate * MEGABIT for rate in rates]) == port
 
 
 @given(st.lists(st.floats(0, 1e12), max_size=50))

@@ -206,6 +206,7 @@ async def test_nothing_is_made_where_nobody_watches(opened: Open, until: Until) 
         await stage.ticks(2, until)
 
 
+@pytest.mark.room
 async def test_who_reads_nothing_holds_up_nobody_and_is_told_the_newest_later(
     opened: Open, until: Until
 ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import re
 from collections.abc import Callable
 from http.cookies import SimpleCookie
 from typing import Any, NamedTuple
@@ -51,7 +52,7 @@ async def ask(room: Room, target: str, method: str = "GET", **headers: str) -> A
 
 @pytest.fixture
 async def filled(room: Room, publish: Publish) -> Room:
-    image = publish("aula1/windows.img", size=1000)
+    image = publish("aula1/windows.img", size=512)
     await room.announce(image, seat=2, left=500)
     return room
 
@@ -119,6 +120,18 @@ async def test_a_chosen_language_is_kept_and_leads_back_to_the_page(filled: Room
     assert '<html lang="es">' in shown.text
     shown = await ask(filled, "/", Cookie="lang=tlh", Accept_Language="es")
     assert '<html lang="es">' in shown.text
+    shown = await ask(filled, "/", Accept_Language="fr, es;q=0")
+    assert '<html lang="en">' in shown.text
+
+
+async def test_a_page_of_names_alone_has_another_shape_in_each_language(filled: Room) -> None:
+    target = f"/rooms/{await named(filled)}"
+    shapes = set()
+    for language in LANGUAGES:
+        shapes |= set(
+            re.findall('data-shape="(.*?)"', (await ask(filled, target, Cookie=f"lang={language}")).text)
+        )
+    assert len(shapes) == len(LANGUAGES)
 
 
 @pytest.mark.parametrize("lang", ["", "fr", "//evil.example", "es%0d%0aSet-Cookie:a=b"])
@@ -146,7 +159,7 @@ async def test_what_is_large_is_packed_for_who_takes_that(filled: Room) -> None:
         assert gzip.decompress(reply.body) == plain.body
     for wanted in ("br, deflate", "gzip;q=0", "gzip;q=0, *", ""):
         assert "Content-Encoding" not in (await ask(filled, "/", Accept_Encoding=wanted)).headers, wanted
-    small = await ask(filled, "/health", Accept_Encoding="gzip")
+    small = await ask(filled, "/history.json", Accept_Encoding="gzip")
     assert "Content-Encoding" not in small.headers
     head = await ask(filled, "/", "HEAD", Accept_Encoding="gzip")
     assert head.headers["Content-Encoding"] == "gzip"

@@ -1,41 +1,25 @@
 """Every page in a real browser, as people with other eyes, screens and settings see it."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Route, async_playwright
+from playwright.async_api import Browser, Route
 
 from tests.tracker import pictures
+from tests.tracker.browsing import chromium
 from tracker.look import page, views
 from tracker.look.view import View
 from tracker.words import Words
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-quic",
-]
-
-pytestmark = [
-    pytest.mark.room,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="chromium is not installed: make room-tools"),
-]
+pytestmark = pytest.mark.room
 
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    async with chromium() as browser:
         yield browser
-        await browser.close()
 
 
 def every_page(words: Words) -> dict[str, View | None]:

@@ -132,8 +132,8 @@ def test_who_needs_somebody_is_named_with_cause_and_advice_the_worst_first() -> 
     needs = [one.words for one in shown.root.all() if re.fullmatch("n[0-9]+", one.attributes.get("id", ""))]
     assert [line.split()[0] for line in needs] == ["pc18", "pc11", "pc05", "pc13", "10.1.1.22"]
     assert needs[1] == (
-        "pc11 aula1 aula1/windows.img No word from it for 2 min. "
-        "Look whether it is on, and whether its network cable is in."
+        "pc11 aula1 aula1/windows.img Lost at 43 %: no word from it for 2 min. "
+        "Look whether it is on, and whether its cable is in."
     )
     assert "5 seats need somebody" in shown.main.words
 
@@ -236,7 +236,7 @@ def test_an_image_names_the_seats_that_are_behind_beside_their_curves() -> None:
 
 def test_events_are_told_the_newest_first() -> None:
     shown = read(views.swarm(pictures.room_of_24(), "aula1/windows.img", EN))
-    assert "pc11: No word from it for 2 min." in shown.by_id["e0"].words
+    assert "pc11: Lost at 43 %: no word from it for 2 min." in shown.by_id["e0"].words
     assert shown.by_id["e1"].words.endswith("pc02 was ready after 3 min.")
     assert shown.by_id["e28"].words.endswith("The deployment began.")
 
@@ -300,7 +300,7 @@ def test_places_are_quoted() -> None:
 @pytest.mark.parametrize("kind", TroubleKind)
 def test_each_trouble_has_a_sentence_with_advice_in_both_languages(kind: TroubleKind) -> None:
     trouble = Trouble(kind, 100.0, "no <space>")
-    english, spanish = told(trouble, EN), told(trouble, ES)
+    english, spanish = told(trouble, 0.39, EN), told(trouble, 0.39, ES)
     assert english != spanish
     for sentence in (english, spanish):
         assert sentence.count(". ") >= 1 and sentence.endswith(".")

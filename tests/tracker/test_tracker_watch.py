@@ -118,6 +118,30 @@ async def test_a_tracker_that_was_away_for_long_sees_another_deployment(
     assert new.deployment.began == old.deployment.began + 20 + watch.RESUME_WITHIN + 1
 
 
+async def test_a_seat_that_comes_long_after_a_restart_begins_another_deployment(
+    tmp_path: Path, file: Path, publish: Publish
+) -> None:
+    image, clock = publish("a", size=SIZE), Clock()
+    async with running(tmp_path, file, clock) as room:
+        await fill(room, image, 2, SIZE)
+    async with running(tmp_path, file, clock) as room:
+        clock.now += watch.RESUME_WITHIN + 1
+        await fill(room, image, 2, SIZE)
+    assert len(await kept(file)) == 2
+
+
+async def test_a_seat_that_fails_at_once_is_in_the_record(
+    tmp_path: Path, file: Path, publish: Publish
+) -> None:
+    image, clock = publish("a", size=SIZE), Clock()
+    async with running(tmp_path, file, clock) as room:
+        await fill(room, image, 2, SIZE)
+        await room.report(image, seat=3, doing="failed", error_code=16, error="The cache is full.")
+        await room.tracker.picture()
+    (record,) = await kept(file)
+    assert [seat.shown for seat in record.stragglers] == ["pc3"]
+
+
 async def test_a_deployment_of_what_is_no_longer_published_is_over(
     tmp_path: Path, file: Path, publish: Publish, until: Callable[..., Any]
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tracker.look import page
-from tracker.words import LANGUAGES, preferred
+from tracker.words import LANGUAGES, language, preferred
 
 ROOT = Path(__file__).parents[2]
 EN, ES = (page.words_in(language) for language in LANGUAGES)
@@ -112,3 +112,22 @@ def test_the_language_is_the_first_wish_that_can_be_met() -> None:
 
 def test_a_text_without_a_translation_is_english() -> None:
     assert ES("nobody translated {this}", this="that") == "nobody translated that"
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, "en"),
+        ({"LANG": "es_ES.UTF-8"}, "es"),
+        ({"LANG": "es"}, "es"),
+        ({"LANG": "ca_ES.UTF-8"}, "en"),
+        ({"LANG": "en_GB.UTF-8", "LC_MESSAGES": "es_MX.UTF-8"}, "es"),
+        ({"LANG": "es_ES.UTF-8", "LC_ALL": "C.UTF-8"}, "en"),
+        ({"LANG": "es_ES.UTF-8", "LC_ALL": ""}, "es"),
+        ({"LANG": "en_GB.UTF-8", "LANGUAGE": "ca:es_ES:en"}, "es"),
+        ({"LANG": "es_ES.UTF-8", "LANGUAGE": "en"}, "en"),
+        ({"LANG": "POSIX", "LANGUAGE": "es"}, "en"),
+    ],
+)
+def test_the_language_is_that_of_the_environment(environment: dict[str, str], expected: str) -> None:
+    assert language(environment) == expected

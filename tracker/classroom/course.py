@@ -40,11 +40,11 @@ class Course:
         "worst",
     )
 
-    def __init__(self, endpoint: bytes, address: str, room: str, now: float) -> None:
+    def __init__(self, endpoint: bytes, address: str, room: str, heard: float) -> None:
         self.endpoint, self.address, self.room = endpoint, address, room
         self.peer: Peer | None = None  # as last announced
         self.report: Report | None = None
-        self.reported = self.heard = now
+        self.reported = self.heard = heard
         self.present = False
         self.gone: float | None = None  # since when it is not in the swarm
         self.left: int | None = None
@@ -53,15 +53,15 @@ class Course:
         self.worst: Trouble | None = None  # the last that it had
         self.state = SeatState.CHECKING
         self.settled = False  # whether that was decided, and not merely assumed
-        self._begin(now)
+        self._begin(heard)
 
-    def _begin(self, now: float) -> None:
-        self.began = now
+    def _begin(self, at: float) -> None:
+        self.began = at
         self.done_at: float | None = None
         self.left_at_first = self.left or 0
         self.paces: deque[tuple[float, float]] = deque()
         self.rate = 0.0  # bytes per second, over the last seconds in which it was heard of
-        self.filled, self.rates = Curve(now), Curve(now)
+        self.filled, self.rates = Curve(at), Curve(at)
         self.trouble = self.worst = None
 
     def announced(self, peer: Peer) -> None:
@@ -126,11 +126,12 @@ class Course:
 
     def _doing(self) -> Doing | None:
         """What it told of itself, where nothing newer is known."""
-        if self.report is None or (
-            self.peer is not None and self.reported < max(self.peer.seen, self.gone or 0)
-        ):
+        if self.report is None:
             return None
-        return self.report.doing
+        newest = 0.0 if self.peer is None else self.peer.seen
+        if self.report.doing in (Doing.CHECKING, Doing.FILLING) and self.peer is not None:
+            newest = max(newest, self.gone or 0.0)  # it has said goodbye since; who failed does, too
+        return self.report.doing if self.reported >= newest else None
 
     def progress(self, size: int) -> float:
         """From 0 to 1; a client says what is left, and nothing makes it say less than the whole."""

@@ -59,8 +59,8 @@ class Following:
 
     def follow(self, peers: Sequence[Peer], interval: int, now: float, epoch: float) -> Iterator[None]:
         """Take in how the swarm stands; yields between seats, for there may be thousands."""
-        yield from self._take_in(peers, now)
-        self._read_reports(peers, now)
+        yield from self._take_in(peers)
+        self._read_reports(peers)
         present = {peer.endpoint for peer in peers}
         self.under_way = 0
         for seat in list(self._courses.values()):
@@ -74,6 +74,8 @@ class Following:
                 # A client that was started anew may have another port; the PC is still one seat.
                 self._drop(seat)
                 continue
+            elif seat.state is SeatState.FAILED and self.deploying and self.deploying.ended is None:
+                self.deploying.join(seat, epoch)  # though it gave up before it was seen to fill
             self._tell(before, seat, now + epoch)
             yield
         yield from self._judge(now, epoch)
@@ -107,7 +109,7 @@ class Following:
             events=tuple(self._events),
         )
 
-    def _take_in(self, peers: Sequence[Peer], now: float) -> Iterator[None]:
+    def _take_in(self, peers: Sequence[Peer]) -> Iterator[None]:
         beside = {}
         for peer in peers:
             if peer.beside_tracker:
@@ -116,11 +118,11 @@ class Following:
                     self._sent += max(0, peer.uploaded - former.uploaded)
                 beside[peer.endpoint] = peer
                 continue
-            self._course(peer.endpoint, now).announced(peer)
+            self._course(peer.endpoint, peer.seen).announced(peer)
             yield
         self._repository = beside
 
-    def _read_reports(self, peers: Sequence[Peer], now: float) -> None:
+    def _read_reports(self, peers: Sequence[Peer]) -> None:
         reports, self._reports = self._reports, {}
         if not reports:
             return
@@ -129,13 +131,13 @@ class Following:
         for endpoint, (report, at) in reports.items():
             endpoint = shown_as.get(endpoint, endpoint)
             if endpoint not in self._repository:
-                self._course(endpoint, now).told(report, at, self.size)
+                self._course(endpoint, at).told(report, at, self.size)
 
-    def _course(self, endpoint: bytes, now: float) -> Course:
+    def _course(self, endpoint: bytes, heard: float) -> Course:
         course = self._courses.get(endpoint)
         if course is None:
             address = endpoint[:-2]
-            course = Course(endpoint, address_text(address), self._room_name(address), now)
+            course = Course(endpoint, address_text(address), self._room_name(address), heard)
             self._courses[endpoint] = self._newest[course.address] = course
         return course
 
@@ -171,7 +173,9 @@ class Following:
                 if seat.call(trouble):
                     at = now + epoch
                     self._events.append(
-                        Event(at, EventKind.TROUBLE, seat.shown, seat.address, trouble=trouble)
+                        Event(
+                            at, EventKind.TROUBLE, seat.shown, seat.address, seat.progress(self.size), trouble
+                        )
                     )
                 yield
 
@@ -191,7 +195,7 @@ class Following:
 
     def _beside(self, peer: Peer, now: float, epoch: float) -> Seat:
         address = address_text(peer.endpoint[:-2])
-        course = Course(peer.endpoint, address, self._room_name(peer.endpoint[:-2]), now)
+        course = Course(peer.endpoint, address, self._room_name(peer.endpoint[:-2]), peer.seen)
         course.announced(peer)
         course.settle(peer.interval, self.size, now)
         return _seat(course, self.size, now, epoch)

@@ -95,7 +95,7 @@ class EventKind(Enum):
     ARRIVED = "arrived"
     FINISHED = "finished"  # figure: seconds that it took
     LEFT = "left"  # figure: progress
-    TROUBLE = "trouble"
+    TROUBLE = "trouble"  # figure: progress
     ENDED = "ended"  # the deployment; figure: seconds that it took
 
 

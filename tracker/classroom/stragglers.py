@@ -50,7 +50,7 @@ def _cause(seat: Course, usual: float) -> Trouble:
         if report.disk_waits is not None and report.disk_waits >= _DISK_WAITS:
             return Trouble(TroubleKind.SLOW_DISK, report.disk_rate or seat.rate)
     ceiling = flat_ceiling([rate for _, rate in seat.paces])
-    if ceiling is not None and ceiling * 1e6 / 8 < usual:
+    if ceiling is not None:
         return Trouble(TroubleKind.FLAT_RATE, ceiling)
     if report is not None and report.reachable is False:
         return Trouble(TroubleKind.UNREACHABLE)

@@ -70,17 +70,17 @@ def _seat(seat: Seat, words: Words) -> dict[str, object]:
         "began": seat.began,
         "took": seat.took,
         "time_left": seat.time_left,
-        "trouble": _trouble(seat.trouble, words) if seat.trouble else None,
+        "trouble": _trouble(seat.trouble, seat.progress, words) if seat.trouble else None,
         "report": _report(seat.report) if seat.report else None,
     }
 
 
-def _trouble(trouble: Trouble, words: Words) -> dict[str, object]:
+def _trouble(trouble: Trouble, progress: float, words: Words) -> dict[str, object]:
     return {
         "kind": trouble.kind.value,
         "figure": float(trouble.figure),
         "words": trouble.words,
-        "told": told(trouble, words),
+        "told": told(trouble, progress, words),
     }
 
 

@@ -65,13 +65,12 @@ function twin(element, content) {
   return links.find((link) => section(link) === section(element)) ?? links[0];
 }
 
-// Takes the fresh page's content; what the reader has opened, focused and scrolled to stays.
+// Takes the fresh page's content; what the reader has opened and focused stays, and what is scrolled to by itself.
 function replace(fresh) {
   const before = main();
   const after = fresh.getElementById("main");
   if (!after) throw new Error("a fault, or a proxy's own page");
   const focused = before.contains(document.activeElement) ? document.activeElement : null;
-  const { scrollX, scrollY } = window;
   for (const details of before.querySelectorAll("details")) {
     const same = twin(details, after);
     if (same) same.open = details.open;
@@ -79,7 +78,6 @@ function replace(fresh) {
   before.replaceWith(document.adoptNode(after));
   document.title = fresh.title;
   if (focused) (twin(focused, after) ?? after).focus({ preventScroll: true });
-  window.scrollTo({ left: scrollX, top: scrollY, behavior: "instant" });
   show("live");
   if (after.dataset.shape === shape) put(known);
 }

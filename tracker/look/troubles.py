@@ -6,8 +6,10 @@ from tracker.classroom.snapshot import Trouble, TroubleKind
 from tracker.words import Words
 
 
-def told(trouble: Trouble, words: Words) -> str:
-    """The likely cause and the advice, for whoever walks to the seat."""
+def told(trouble: Trouble, progress: float, words: Words) -> str:
+    """The likely cause and the advice, for whoever walks to the seat, which is so far (0 to 1)."""
+    if trouble.kind is TroubleKind.LOST:
+        return _lost(trouble, progress, words)
     return _SENTENCES[trouble.kind](trouble, words)
 
 
@@ -16,9 +18,10 @@ def brief(trouble: Trouble, words: Words) -> str:
     return _BRIEF[trouble.kind](trouble, words)
 
 
-def _lost(trouble: Trouble, words: Words) -> str:
+def _lost(trouble: Trouble, progress: float, words: Words) -> str:
     return words(
-        "No word from it for {span}. Look whether it is on, and whether its network cable is in.",
+        "Lost at {progress}: no word from it for {span}. Look whether it is on, and whether its cable is in.",
+        progress=words.percent(progress),
         span=_silence(trouble, words),
     )
 
@@ -77,7 +80,6 @@ def _slow(trouble: Trouble, words: Words) -> str:
 
 
 _SENTENCES: dict[TroubleKind, Callable[[Trouble, Words], str]] = {
-    TroubleKind.LOST: _lost,
     TroubleKind.FAILED: _failed,
     TroubleKind.CACHE_FULL: _cache_full,
     TroubleKind.SLOW_PORT: _slow_port,

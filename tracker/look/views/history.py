@@ -120,7 +120,7 @@ def _seat(seat: SeatRecord, of: Deployment, words: Words) -> SeatLine:
         came=words.clock(max(seat.began, of.began)),
         took=_span(seat.took, words),
         kind=seat.trouble.kind.value if seat.trouble else "",
-        trouble=told(seat.trouble, words) if seat.trouble else "",
+        trouble=told(seat.trouble, seat.progress, words) if seat.trouble else "",
     )
 
 

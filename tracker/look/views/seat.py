@@ -59,7 +59,7 @@ def seat(snapshot: Snapshot, address: str, words: Words) -> View | None:
         peers, peer_cells = _peers(id_, one, names, known, words)
         cells[id_] = _image_cell(swarm, one, snapshot.at, words)
         if one.trouble:
-            cells[id_] = {**cells[id_], "w": told(one.trouble, words)}
+            cells[id_] = {**cells[id_], "w": told(one.trouble, one.progress, words)}
         cells |= peer_cells
         images.append(
             Image(

@@ -179,7 +179,8 @@ def needs(pairs: Iterable[tuple[SwarmPicture, Seat]], words: Words) -> tuple[Nee
         for index, (swarm, seat, trouble) in enumerate(troubled)
     )
     cells: Cells = {
-        need.id: {"w": told(trouble, words)} for need, (_, _, trouble) in zip(found, troubled, strict=True)
+        need.id: {"w": told(trouble, seat.progress, words)}
+        for need, (_, seat, trouble) in zip(found, troubled, strict=True)
     }
     # One line more takes no more room than the word of it.
     most = _MOST_NEEDS if len(found) > _MOST_NEEDS + 1 else len(found)

@@ -247,6 +247,6 @@ def _event_told(event: Event, words: Words) -> str:
         case EventKind.LEFT:
             return words("{seat} left at {progress}.", seat=seat, progress=words.percent(event.figure))
         case EventKind.TROUBLE:
-            return f"{seat}: {told(event.trouble, words) if event.trouble else '–'}"
+            return f"{seat}: {told(event.trouble, event.figure, words) if event.trouble else '–'}"
         case EventKind.ENDED:
             return words("The deployment ended after {span}.", span=words.span(event.figure))
