@@ -14,7 +14,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +57,20 @@ async def _rounds(root: Root, torrent: Torrent, ended: asyncio.Event) -> None:
                 safe, at = written.done, began
             # At most half of the time: a disk that is slower than the line has better things to do.
             pause = max(LOOK, time.monotonic() - began)
-    except DiskTrouble:
-        return  # whoever waits has heard
+    except DiskTrouble:  # whoever waits has heard
+        _forget(root, wanted)
     except NotWritable as trouble:
+        _forget(root, wanted)
         torrent.fail(trouble)
     except OSError as error:
+        _forget(root, wanted)
         torrent.fail(DiskTrouble(error.errno or errno.EIO, str(error.filename), str(error.strerror)))
+
+
+def _forget(root: Root, wanted: Metainfo) -> None:
+    """A disk that is full takes no note of the last that came: the next run reads what is there."""
+    with suppress(OSError):
+        root.record(wanted.image).unlink(missing_ok=True)
 
 
 async def _sleep(seconds: float, ended: asyncio.Event) -> None:

@@ -7,7 +7,7 @@ import random
 import re
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from benchmarks.room import Host, Room
 from .disks import loop_device, mounted, skip_without_disks
 from .faults import seen, share, stands, tell
 from .laboratory import MEBIBYTE, Repository, Seat, skip_without_room, until, write_random
-from .test_cache_partition import everything, needed_and_free
+from .test_cache_partition import everything, fill, needed_and_free
 
 pytestmark = pytest.mark.room
 
@@ -83,11 +83,13 @@ def test_the_servers_disk_has_read_errors(tmp_path: Path) -> None:
         repository = Repository(room.repository, tmp_path / "repository")
         with mounted(device, place):
             write_random(place / OTHER, MEBIBYTE, seed=2)
-            # The image stands at the disk's end, so that nobody writes where nothing can be read.
-            leave(place / "filler", size + MEBIBYTE)
+            # What is free stands before the image, for nobody is to write where nothing can be read.
+            write_random(place / ".room", 8 * MEBIBYTE, seed=3)
+            leave(place / ".filler", size + 4 * MEBIBYTE)
             digest = write_random(place / IMAGE, size, seed=1)
             end = last_byte(place / IMAGE)
-            (place / "filler").unlink()
+            fill(place / ".tail")
+            (place / ".room").unlink()
             repository.publish(IMAGE, OTHER)
         lose(tmp_path / "disk", end - size // 2)
         with used(device, place, room.repository):
@@ -226,7 +228,8 @@ def lose(backing: Path, start: int) -> None:
 def leave(filler: Path, left: int) -> None:
     """Take all of a disk but so many bytes."""
     told = os.statvfs(filler.parent)
-    with filler.open("xb") as file:
+    # What comes meanwhile may take some of it first: then the disk is full, too.
+    with filler.open("xb") as file, suppress(OSError):
         os.posix_fallocate(file.fileno(), 0, max(1, told.f_bfree * told.f_frsize - left))
 
 
