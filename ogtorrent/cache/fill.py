@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import logging
 import time
 from collections import deque
@@ -286,9 +287,14 @@ class Fill:
         match trouble.code:
             case errno.EDQUOT:
                 return CacheFull(image, max(0, missing), free)
-            # A disk that has less than it says tells so at the end, when all seemed to be written.
             case errno.ENOSPC if missing > free:
                 return CacheFull(image, missing, free)
+            case errno.ENOSPC:  # a disk that has less than its file system says
+                return UpdateFailed(
+                    image,
+                    os.strerror(errno.ENOSPC),
+                    words("Check the cache's disk; the next run goes on from there."),
+                )
             case errno.EIO:
                 return CorruptImage(image, what, words("The cache's disk has errors; check it."))
             case _ if isinstance(trouble, NotWritable):
