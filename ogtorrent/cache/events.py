@@ -51,6 +51,7 @@ class Progress:
     from_repository: int
     left: float | None
     tracker: str  # what the tracker said, where it was a refusal
+    shared: int = 0  # bytes that stood in the cache already, in another image or version
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Done:
     from_seats: int
     from_repository: int
     seeding: int  # seconds that it is seeded from now on
+    shared: int = 0  # bytes that stood in the cache already, in another image or version
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import os
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from ogtorrent.cache.order import Order
 from ogtorrent.cache.partition import room
 from ogtorrent.cache.plan import BringBack, Check, Fetch, InPlace, NoSpace, Plan, Room, UpToDate, plan
 from ogtorrent.cache.safe import kept_safe, on_disk
+from ogtorrent.cache.sharing import Sharing
 from ogtorrent.errors import CacheFull, CannotJoin, CorruptImage, NotWritable, OgtorrentError, UpdateFailed
 from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.sidecars import write_sidecars
@@ -60,7 +61,7 @@ class Fill:
         self._tell = tell
         self._started = time.monotonic()
         self._had = 0  # verified bytes before the first one was fetched
-        self._fetched = self._from_repository = 0
+        self._shared = self._fetched = self._from_repository = 0
 
     @property
     def torrent(self) -> Torrent | None:
@@ -93,6 +94,7 @@ class Fill:
                 self._fetched - self._from_repository,
                 self._from_repository,
                 order.options.seeding_seconds,
+                self._shared,
             )
         )
         return torrent
@@ -194,14 +196,34 @@ class Fill:
     async def _fetch(self) -> Torrent:
         wanted, root = self.order.metainfo, self.order.root
         partial = await asyncio.to_thread(landing.prepare, root, wanted)
-        self._drop()  # the version before: nobody asks for it any more
         written = await asyncio.to_thread(on_disk, root, wanted)
-        self._torrent = self._add(partial, Start.FILL, written)
+        # The version before is seeded until what it has is shared: then nobody asks for it any more.
+        before, self._torrent = self._torrent, None
+        try:
+            have = frozenset() if written else await self._share(partial)
+        finally:
+            if before is not None:
+                self._session.remove(before)
+        self._torrent = self._add(partial, Start.FILL, written, have)
         async with kept_safe(root, self._torrent):
             await self._wait_until_whole(self._torrent)
         await landing.land(root, self._torrent)
         await asyncio.to_thread(write_sidecars, root, wanted)
         return self._torrent
+
+    async def _share(self, partial: Path) -> Collection[int]:
+        """Copy what the cache has already; the pieces that need no check."""
+        sharing = await asyncio.to_thread(Sharing, self.order, partial)
+        running = asyncio.ensure_future(asyncio.to_thread(sharing.run))
+        try:
+            while not (await asyncio.wait((running,), timeout=TICK))[0]:
+                size = self.order.metainfo.size
+                self._tell(events.Progress(sharing.shared, size, 0, 0, 0, 0, None, "", sharing.shared))
+            return running.result()
+        finally:
+            sharing.stop()  # the partial is somebody else's as soon as this fill has ended
+            await asyncio.wait((running,))
+            self._shared = sharing.shared
 
     async def _wait_until_whole(self, torrent: Torrent) -> None:
         await self._wait_until_checked(torrent)
@@ -239,6 +261,7 @@ class Fill:
             self._from_repository,
             left,
             tracker,
+            self._shared,
         )
 
     def _account(self, progress: Progress) -> None:
@@ -314,8 +337,8 @@ class Fill:
             if not path.resolve().is_relative_to(inside):
                 raise NotWritable(path, words("a link leads out of the cache {cache}", cache=inside))
 
-    def _add(self, place: Path, start: Start, written: bytes = b"") -> Torrent:
-        return self._session.add(self.order.metainfo, place, self.order.trackers, start, written)
+    def _add(self, place: Path, start: Start, written: bytes = b"", have: Collection[int] = ()) -> Torrent:
+        return self._session.add(self.order.metainfo, place, self.order.trackers, start, written, have)
 
     def _drop(self) -> None:
         if self._torrent is not None:

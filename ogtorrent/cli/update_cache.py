@@ -185,7 +185,11 @@ def describe(event: events.Event) -> str:
         case events.Progress():
             return f"{_percent(event.done, event.size)}  {_figures(event)}"
         case events.Done() if event.fetched == 0:
-            return words("{image}: whole, nothing to fetch", image=event.image) + _seeding(event)
+            return (
+                words("{image}: whole, nothing to fetch", image=event.image)
+                + _shared(event)
+                + _seeding(event)
+            )
         case events.Done():
             line = words(
                 "{image}: whole after {time}, {rate}, {part} from other seats",
@@ -194,7 +198,7 @@ def describe(event: events.Event) -> str:
                 rate=words.rate(event.fetched / event.seconds) if event.seconds else "?",
                 part=_percent(event.from_seats, event.fetched),
             )
-            return line + _seeding(event)
+            return line + _shared(event) + _seeding(event)
         case events.Failed():
             return ""
 
@@ -224,6 +228,12 @@ def _figures(event: events.Progress) -> str:
     if event.tracker:
         parts.append(words("tracker: {sentence}", sentence=event.tracker))
     return "  ".join(parts)
+
+
+def _shared(event: events.Done) -> str:
+    if not event.shared:
+        return ""
+    return words("; {part} of it was in the cache already", part=_percent(event.shared, event.size))
 
 
 def _seeding(event: events.Done) -> str:

@@ -74,6 +74,16 @@ class Metainfo:
     def pieces(self) -> int:
         return -(-self.size // self.piece_length)
 
+    def length_of(self, piece: int) -> int:
+        """Bytes of a piece: the last one may be shorter."""
+        return min(self.piece_length, self.size - piece * self.piece_length)
+
+    def hashes(self) -> list[bytes]:
+        """The SHA-1 of every piece. Made anew each time: a cache of many images has no room for all."""
+        outer: dict[bytes, Any] = _expect(lt.bdecode(self.raw), dict, words("the whole"))
+        pieces: bytes = outer[b"info"][b"pieces"]
+        return [pieces[start : start + 20] for start in range(0, len(pieces), 20)]
+
     def within(self, file: File) -> tuple[str, ...]:
         """A file's path below its directory image; empty for an image of one file."""
         return file.path[len(self.image.parts) :]

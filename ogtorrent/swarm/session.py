@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,12 +65,19 @@ class Session:
         return await asyncio.shield(self._listening)
 
     def add(
-        self, metainfo: Metainfo, image: Path, trackers: Sequence[str], start: Start, written: bytes = b""
+        self,
+        metainfo: Metainfo,
+        image: Path,
+        trackers: Sequence[str],
+        start: Start,
+        written: bytes = b"",
+        have: Collection[int] = (),
     ) -> Torrent:
         """Take up an image that stands, or is to stand, at `image`.
 
         `written`: what is known to be on disk (Written.state), so that nothing need be checked; where
-        files are missing or too short for it, all is.
+        files are missing or too short for it, all is. `have`: pieces that were verified there; where there
+        are any, nothing else is looked for.
         """
         params = lt.load_torrent_buffer(metainfo.raw)
         params.save_path = str(image.parent)
@@ -89,6 +96,8 @@ class Session:
             params.flags |= lt.torrent_flags.stop_when_ready
         if written:
             _take_as_checked(params, metainfo, written)
+        elif have:
+            params.have_pieces = [piece in have for piece in range(metainfo.pieces)]
         handle = self._lt.add_torrent(params)
         torrent = Torrent(metainfo, handle, bool(trackers), self, start)
         self._torrents[handle] = torrent
