@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Collection

@@ -17,9 +17,10 @@ def test_files_threads_and_processes_do_not_grow(tmp_path: Path) -> None:
     with Room(seats=4, rate=200) as room:
         looks = list(soak(room, tmp_path, seconds=40, every=10, size=4 * MEBIBYTE, seed=1))
     first, last = looks[1], looks[-1]
-    assert last.fills > 3 * first.fills / 2
+    rounds = last.deaths - first.deaths
+    assert rounds > 4
     for before, after in ((first.serve, last.serve), (first.seeders, last.seeders)):
-        # A connection to a seat that was just killed is a file, too, until it is found dead.
-        assert after.files <= before.files + 4
-        assert after.threads <= before.threads
+        # A leak grows with the rounds; connections and the threads of a pool come and go.
+        assert after.files - before.files < rounds
+        assert after.threads - before.threads < rounds
     assert last.processes <= first.processes
