@@ -17,7 +17,18 @@ from ogtorrent.cache.control import Tending
 from ogtorrent.cache.inventory import Kind, cached, holdings
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.partition import room
-from ogtorrent.cache.plan import BringBack, Check, Fetch, InPlace, NoSpace, Plan, Room, UpToDate, plan
+from ogtorrent.cache.plan import (
+    RESERVE,
+    BringBack,
+    Check,
+    Fetch,
+    InPlace,
+    NoSpace,
+    Plan,
+    Room,
+    UpToDate,
+    plan,
+)
 from ogtorrent.cache.safe import kept_safe, on_disk
 from ogtorrent.cache.sharing import Sharing
 from ogtorrent.errors import CacheFull, CannotJoin, CorruptImage, NotWritable, OgtorrentError, UpdateFailed
@@ -310,8 +321,8 @@ class Fill:
         match trouble.code:
             case errno.EDQUOT:
                 return CacheFull(image, max(0, missing), free)
-            case errno.ENOSPC if missing > free:
-                return CacheFull(image, missing, free)
+            case errno.ENOSPC if missing > free or free < RESERVE:
+                return CacheFull(image, max(0, missing), free)
             case errno.ENOSPC:  # a disk that has less than its file system says
                 return UpdateFailed(
                     image,
