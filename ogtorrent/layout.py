@@ -268,8 +268,20 @@ def cache_roots(cache: Path) -> Iterator[Root]:
 
 
 def seeder_home(cache: Path) -> Path:
-    """Where the seeder process of a cache keeps its socket, lock and log."""
+    """What ogtorrent itself keeps in a cache, such as its seeder's log."""
     return cache / ".ogtorrent"
+
+
+def seeder_place(cache: Path) -> Path:
+    """Where the seeder process of a cache has its lock and socket. Raises OSError.
+
+    An open file keeps a disk from being unmounted, so they are not on one that is the cache as a whole;
+    unless others than root may use it, who could not write anywhere else.
+    """
+    status = cache.stat()
+    if cache.is_mount() and status.st_uid == 0 and not status.st_mode & 0o022:
+        return Path("/run/ogtorrent", f"{status.st_dev:x}-{status.st_ino:x}")
+    return seeder_home(cache)
 
 
 def records_file(cache: Path) -> Path:

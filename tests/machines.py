@@ -266,11 +266,11 @@ class Seat:
                 running.process.wait()
 
     @contextmanager
-    def seeding(self, line: int | None = None) -> Iterator[subprocess.Popen[str]]:
+    def seeding(self, *options: str, line: int | None = None) -> Iterator[subprocess.Popen[str]]:
         """`cache seed`, ended by SIGTERM; `line` limits what it gives, in bytes a second."""
         command = [*program("seat", line), "cache", "seed", "--cache", str(self.cache), "--port", "0"]
         process = subprocess.Popen(
-            [*command, "--address", self.address],
+            [*command, "--address", self.address, *options],
             env=environment(),
             text=True,
             stderr=subprocess.PIPE,

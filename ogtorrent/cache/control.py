@@ -26,7 +26,7 @@ from ogtorrent.cache.options import Full, TorrentOptions, WhenFull
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.server import Server
 from ogtorrent.errors import CannotJoin, ImageLocked, OgtorrentError
-from ogtorrent.layout import ImagePath, Layout, Mirror, Root, cache_root, seeder_home
+from ogtorrent.layout import ImagePath, Layout, Mirror, Root, cache_root, seeder_home, seeder_place
 from ogtorrent.swarm import metainfo
 from ogtorrent.words import words
 
@@ -122,11 +122,13 @@ def decode(line: bytes, cache: Path) -> Request:
 
 
 class Home:
-    """The seeder's directory in a cache, open. Its socket is reached through the descriptor: a
+    """The directory of a cache's seeder, open. Its socket is reached through the descriptor: a
     path of more than 107 bytes is none for a Unix socket."""
 
     def __init__(self, cache: Path) -> None:
-        self.path = seeder_home(cache)
+        """Raises OSError."""
+        self.log = seeder_home(cache) / "seeder.log"
+        self.path = seeder_place(cache)
         self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def __enter__(self) -> Home:
@@ -136,10 +138,6 @@ class Home:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.close(self._descriptor)
-
-    @property
-    def log(self) -> Path:
-        return self.path / "seeder.log"
 
     def claim(self) -> int | None:
         """Become the one seeder: a lock that lasts as long as the process; None where one runs."""

@@ -59,9 +59,15 @@ def inventory(cache: Path) -> Iterator[tuple[Root, Metainfo]]:
                 image = root.image_of_torrent(torrent)
             except BadName:
                 continue
-            beside = _beside(root, image)
-            if beside is not None and beside.describes(root.image(image)):
-                yield root, beside
+            whole = standing_image(root, image)
+            if whole is not None:
+                yield root, whole
+
+
+def standing_image(root: Root, image: ImagePath) -> Metainfo | None:
+    """The metainfo of an image that stands whole."""
+    beside = _beside(root, image)
+    return beside if beside is not None and beside.describes(root.image(image)) else None
 
 
 class Kind(IntEnum):

@@ -36,7 +36,7 @@ def _be_a_seeder(cache: Path, address: str, port: int, lock: int, output: int) -
         _leave_the_command(lock, output)
         from ogtorrent.cache import seeder  # with asyncio, which the command does without
 
-        seeder.run(cache, address, port, stays=False)
+        seeder.run(cache, address, port)
         code = 0
     except OgtorrentError as error:
         print(error, file=sys.stderr)

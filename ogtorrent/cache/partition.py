@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from ogtorrent.errors import NoCache, NotWritable
-from ogtorrent.layout import seeder_home
+from ogtorrent.layout import seeder_home, seeder_place
 from ogtorrent.words import words
 
 LABEL = "CACHE"
@@ -27,9 +27,9 @@ def find(named: Path | None) -> Path:
         cache = named.absolute()
     else:
         cache = _mounted()
-    home = seeder_home(cache)
     try:
-        home.mkdir(mode=0o700, exist_ok=True)
+        seeder_home(cache).mkdir(mode=0o700, exist_ok=True)
+        seeder_place(cache).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise NotWritable.of(cache, error) from error
     if not os.access(cache, os.W_OK):

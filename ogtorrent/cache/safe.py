@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import errno
+import fcntl
 import json
 import os
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,9 +28,13 @@ from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.torrent import DiskTrouble, Torrent, places
 
 # Bytes that come between two rounds: a third of what a cut may cost, for others come while a round
-# is under way. Each costs the disk a few commits of its journal, a tenth of a second where it turns.
-LEAST, PART = 10 * 2**20, 300
+# is under way. Each costs the disk a few commits of its journal, a tenth of a second where it turns;
+# the longer a round takes, the more the next one has to write, so a slow disk has few of them.
+LEAST, PART = 8 * 2**20, 300
 LOOK, LONGEST = 0.1, 5.0  # seconds between looks at what came, and between two rounds of a slow line
+
+_GETVERSION = 0x80087601  # FS_IOC_GETVERSION of <linux/fs.h>
+_NO_FILE = [0, 0, 0]
 
 
 @asynccontextmanager
@@ -44,19 +51,19 @@ async def kept_safe(root: Root, torrent: Torrent) -> AsyncIterator[None]:
 
 async def _rounds(root: Root, torrent: Torrent, ended: asyncio.Event) -> None:
     """A disk that fails is told to whoever waits for the torrent."""
-    wanted, safe, at, pause = torrent.metainfo, 0, 0.0, LOOK
+    wanted, safe, at = torrent.metainfo, 0, 0.0
     stride = max(LEAST, wanted.size // PART)
     try:
+        pause = LOOK
         while not ended.is_set():
             await _sleep(pause, ended)
+            pause = LOOK
             written = await torrent.written()
             began = time.monotonic()
             due = ended.is_set() or began - at > LONGEST
             if written is not None and written.done - safe >= (1 if due else stride):
                 await asyncio.to_thread(_make_safe, root, wanted, written.state)
-                safe, at = written.done, began
-            # At most half of the time: a disk that is slower than the line has better things to do.
-            pause = max(LOOK, time.monotonic() - began)
+                safe, at, pause = written.done, began, 0.0  # others came meanwhile
     except DiskTrouble:
         return  # whoever waits has heard
     except NotWritable as trouble:
@@ -74,26 +81,35 @@ async def _sleep(seconds: float, ended: asyncio.Event) -> None:
 
 def _make_safe(root: Root, wanted: Metainfo, written: bytes) -> None:
     """Raises OSError, NotWritable."""
-    inodes = []
+    files = []
     for path in places(wanted, root.partial(wanted.image)):
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError:  # no byte of it has come
-            inodes.append(0)
+            files.append(_NO_FILE)
             continue
         try:
             os.fdatasync(descriptor)
-            inodes.append(os.fstat(descriptor).st_ino)
+            files.append(_identity(descriptor))
         except OSError as error:
             raise OSError(error.errno, error.strerror, path) from error
         finally:
             os.close(descriptor)
     record = {
         "version": wanted.info_hash.hex(),
-        "inodes": inodes,
+        "files": files,
         "written": base64.b64encode(written).decode(),
     }
     write_whole(root.record(wanted.image), json.dumps(record).encode())
+
+
+def _identity(descriptor: int) -> list[int]:
+    """Inode, its generation (0 where the file system has none), and size: inodes are used again."""
+    status = os.fstat(descriptor)
+    generation = bytearray(8)
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(descriptor, _GETVERSION, generation)
+    return [status.st_ino, int.from_bytes(generation, sys.byteorder), status.st_size]
 
 
 def on_disk(root: Root, wanted: Metainfo) -> bytes:
@@ -103,11 +119,11 @@ def on_disk(root: Root, wanted: Metainfo) -> bytes:
     them. Raises OSError.
     """
     place = root.record(wanted.image)
+    if not place.exists():
+        return b""
     try:
         written = _read(json.loads(place.read_bytes()), wanted, root.partial(wanted.image))
-    except FileNotFoundError:
-        return b""
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         written = b""
     if not written:
         place.unlink()
@@ -116,11 +132,17 @@ def on_disk(root: Root, wanted: Metainfo) -> bytes:
 
 
 def _read(record: dict[str, Any], wanted: Metainfo, partial: Path) -> bytes:
-    """Raises ValueError, KeyError, TypeError where the record is none."""
-    paths, inodes = list(map(Path, places(wanted, partial))), list(record["inodes"])
-    if record["version"] != wanted.info_hash.hex() or len(inodes) != len(paths):
+    """Raises OSError where a file is none, ValueError, KeyError, TypeError where the record is none."""
+    paths, files = list(places(wanted, partial)), list(record["files"])
+    if record["version"] != wanted.info_hash.hex() or len(files) != len(paths):
         return b""
-    for path, inode in zip(paths, inodes, strict=True):
-        if inode and not (path.is_file() and path.stat().st_ino == inode):
-            return b""
+    for path, (inode, generation, size) in zip(paths, files, strict=True):
+        if inode:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                now = _identity(descriptor)
+            finally:
+                os.close(descriptor)
+            if now[:2] != [inode, generation] or now[2] < size:
+                return b""
     return base64.b64decode(record["written"], validate=True)

@@ -9,19 +9,21 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from ogtorrent.cache import control, events
+from ogtorrent.cache import control, events, versions
 from ogtorrent.cache.control import Hold, Home, Look, Stop, Tending
 from ogtorrent.cache.fill import Company, Fill, Tell
-from ogtorrent.cache.inventory import cached, inventory
+from ogtorrent.cache.inventory import cached
 from ogtorrent.cache.options import Mode
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.reporter import Reporter
 from ogtorrent.errors import ImageLocked, OgtorrentError
 from ogtorrent.swarm import policy
+from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.torrent import Start, Torrent
 from ogtorrent.words import words
@@ -48,54 +50,74 @@ class Running:
 class Seeding:
     torrent: Torrent
     session: Session
-    until: float  # monotonic seconds; infinity for a service
+    until: float  # monotonic seconds; with a keeper it goes on after that
     reporting: asyncio.Task[None] | None  # to the server that it came from
 
 
-def run(cache: Path, address: str, port: int, stays: bool) -> None:
+def run(cache: Path, address: str, port: int) -> None:
     """Be the seeder of a cache, whose lock the caller has claimed. Raises CannotJoin."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S", stream=sys.stderr
-    )
+    log_to_stderr()
     with Home(cache) as home:
 
         async def seed() -> None:
-            await Seeder(cache, address, port, stays).run(home)
+            await Seeder(cache, address, port, stop_on_signals()).run(home)
 
         asyncio.run(seed())
 
 
-class Seeder:
-    """`run` ends on Stop, on SIGTERM, and, unless it `stays`, when nothing is left to seed."""
+def log_to_stderr() -> None:
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S", stream=sys.stderr
+    )
 
-    def __init__(self, cache: Path, address: str, port: int, stays: bool) -> None:
-        self._cache, self._address, self._port, self._stays = cache, address, port, stays
+
+def stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+class Seeder:
+    """`run` ends on `stop`, which the command Stop sets, too, and when nothing is left to seed.
+
+    With a `keeper`, which runs beside it and says what else is to be seeded, it ends with that instead, and
+    what has been fetched is seeded until then, whatever was ordered; but for what a leecher took.
+    """
+
+    def __init__(
+        self,
+        cache: Path,
+        address: str,
+        port: int,
+        stop: asyncio.Event,
+        upload_limit: int = 0,
+        keeper: Callable[[Seeder], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
+        """`upload_limit`: bytes a second; 0 for none."""
+        self._cache, self._address, self._port, self._stop = cache, address, port, stop
+        self._upload_limit, self._keeper = upload_limit, keeper
         self._fills: dict[Path, Running] = {}  # by the image's place
         self._seeding: dict[Path, Seeding] = {}
+        self._only_taken: set[Path] = set()  # by a leecher: never to be seeded
         self._held: set[Path] = set()  # places whose files a command changes
         self._reporting: set[asyncio.Task[None]] = set()
         self._connections = 0
         self._busy_until = time.monotonic() + FIRST_CALL
-        self._stop = asyncio.Event()
 
     async def run(self, home: Home) -> None:
         """Raises CannotJoin where the address or port cannot be had."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
         async with contextlib.AsyncExitStack() as stack:
-            self._session = await stack.enter_async_context(
-                _open(Session(policy.seat(self._address, self._port)))
-            )
+            self._session = Session(policy.seat(self._address, self._port, self._upload_limit))
+            stack.push_async_callback(self._session.close)
             self._leechers = Leechers(self._address, stack)
             await self._session.port()
-            if self._stays:
-                await self._take_up_all()
+            await asyncio.to_thread(versions.settle_all, self._cache)
             server = await asyncio.start_unix_server(
                 self._serve, sock=home.listen(), limit=control.LARGEST_REQUEST
             )
             async with server:
-                await self._until_done()
+                await (self._until_done() if self._keeper is None else self._with(self._keeper(self)))
                 server.close()
             for running in self._fills.values():
                 running.task.cancel()
@@ -103,26 +125,69 @@ class Seeder:
             await self._end_reports()
         log.info("ended")
 
-    async def _take_up_all(self) -> None:
-        for root, whole in await asyncio.to_thread(lambda: list(inventory(self._cache))):
-            place = root.image(whole.image)
-            torrent = self._session.add(whole, place, whole.trackers, Start.WHOLE)
-            self._seeding[place] = Seeding(torrent, self._session, float("inf"), None)
-            log.info("%s: seeding", place)
+    @property
+    def session(self) -> Session:
+        return self._session
+
+    @property
+    def fills(self) -> Collection[Path]:
+        """The places of the images on their way."""
+        return self._fills.keys()
+
+    @property
+    def seeding(self) -> Mapping[Path, Seeding]:
+        """What is seeded, by its place; not what a leecher just took."""
+        own = self._session
+        return {place: seeding for place, seeding in self._seeding.items() if seeding.session is own}
+
+    def take_up(self, place: Path, whole: Metainfo) -> None:
+        """Seed what stands there, unless it has been taken up or is not to be seeded."""
+        if any(place in places for places in (self._fills, self._seeding, self._only_taken, self._held)):
+            return
+        torrent = self._session.add(whole, place, whole.trackers, Start.WHOLE)
+        # libtorrent has the hashes now; of a great image they are 300 KB, and a cache has many.
+        torrent.metainfo = replace(whole, raw=b"")
+        self._seeding[place] = Seeding(torrent, self._session, 0.0, None)
+        log.info("%s: seeding", place)
+
+    def drop(self, place: Path) -> None:
+        seeding = self._take_back(place)
+        seeding.session.remove(seeding.torrent)
 
     async def _until_done(self) -> None:
         while not self._stop.is_set():
             now = time.monotonic()
-            for place in [place for place, seeding in self._seeding.items() if seeding.until <= now]:
-                log.info("%s: its time as a seed is over", place)
-                seeding = self._take_back(place)
-                seeding.session.remove(seeding.torrent)
+            self._end_what_is_over(now)
             if self._fills or self._seeding or self._connections or self._reporting:
                 self._busy_until = now + IDLE
-            elif now > self._busy_until and not self._stays:
+            elif now > self._busy_until:
                 return
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), 0.25)
+            await self._pause()
+
+    async def _with(self, keeping: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(keeping)
+        try:
+            while not (self._stop.is_set() or task.done()):
+                self._end_what_is_over(time.monotonic())
+                await self._pause()
+        finally:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    async def _pause(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), 0.25)
+
+    def _end_what_is_over(self, now: float) -> None:
+        for place in [place for place, seeding in self._seeding.items() if seeding.until <= now]:
+            seeding = self._seeding[place]
+            if self._keeper is None or seeding.session is not self._session:
+                log.info("%s: its time as a seed is over", place)
+                self.drop(place)
+            elif seeding.reporting is not None:
+                seeding.reporting.cancel()
+                seeding.reporting = None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
@@ -168,14 +233,16 @@ class Seeder:
             [self._named(place) for place in self._held],
         )
 
+    def _promised(self) -> int:
+        return sum(running.fill.promised for running in self._fills.values())
+
     def _named(self, place: Path) -> str:
         return str(place.relative_to(self._cache))
 
     def _give_up(self, place: Path) -> None:
         """Another image needs the room of this one."""
         if place in self._seeding:
-            seeding = self._take_back(place)
-            seeding.session.remove(seeding.torrent)
+            self.drop(place)
             log.info("%s: gives up its room", place)
 
     async def _let_go(self, hold: Hold, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -238,7 +305,12 @@ class Seeder:
     def _begin(self, order: Order) -> Running:
         log.info("%s: wanted from %s", order.place, order.repository)
         seeding = self._take_back(order.place) if order.place in self._seeding else None
-        session = self._leechers.session if order.options.mode is Mode.LEECHER else self._session
+        if order.options.mode is Mode.LEECHER:
+            session = self._leechers.session
+            self._only_taken.add(order.place)
+        else:
+            session = self._session
+            self._only_taken.discard(order.place)
         seeded = seeding.torrent if seeding is not None else None
         if seeding is not None and seeding.session is not session:
             seeding.session.remove(seeding.torrent)
@@ -249,7 +321,7 @@ class Seeder:
                 listener.put_nowait(event)
             reporter.hear(event)
 
-        fill = Fill(order, session, seeded, Company(self._tending, self._give_up), tell)
+        fill = Fill(order, session, seeded, Company(self._tending, self._promised, self._give_up), tell)
         reporter = Reporter(order, session, self._address, lambda: fill.torrent)
         reporting = self._start_reports(reporter)
         until = seeding.until if seeding is not None else 0.0
@@ -321,14 +393,6 @@ class Leechers:
             self._session = Session(policy.leecher(self._address, 0))
             self._stack.push_async_callback(self._session.close)
         return self._session
-
-
-@contextlib.asynccontextmanager
-async def _open(session: Session) -> AsyncIterator[Session]:
-    try:
-        yield session
-    finally:
-        await session.close()
 
 
 async def _send(writer: asyncio.StreamWriter, event: events.Event) -> None:

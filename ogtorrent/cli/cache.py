@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ogtorrent.cache import control, partition
-from ogtorrent.cache.control import Home
+from ogtorrent.cache.hours import Quiet, bytes_a_second
 from ogtorrent.cli import stock
 from ogtorrent.cli.stock import cache_option
-from ogtorrent.errors import ImageLocked
 from ogtorrent.words import words
+
+
+class Written(click.ParamType[Any]):
+    """A value that its own parser reads."""
+
+    name = "text"
+
+    def __init__(self, parse: Callable[[str], Any]) -> None:
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self._parse(value) if isinstance(value, str) else value
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.group(help=words("The cache of this PC."))
@@ -23,7 +39,7 @@ for command in stock.COMMANDS:
     cache.add_command(command)
 
 
-@cache.command(help=words("Seed every whole image of the cache until SIGTERM or Ctrl-C."))
+@cache.command(help=words("Seed every whole image of the cache, now and later, until SIGTERM or Ctrl-C."))
 @cache_option
 @click.option(
     "--address", default="0.0.0.0", metavar="IP", show_default=True, help=words("The address to seed from.")
@@ -36,15 +52,25 @@ for command in stock.COMMANDS:
     metavar=words("PORT"),
     help=words("The port to seed from."),
 )
-def seed(directory: Path | None, address: str, port: int) -> None:
+@click.option(
+    "--upload-limit",
+    type=Written(bytes_a_second),
+    default=0,
+    metavar=words("RATE"),
+    help=words("Give at most so many bits a second: 500K, 50M, 1G."),
+)
+@click.option(
+    "--quiet",
+    type=Written(Quiet.parse),
+    metavar=words("HOURS"),
+    help=words("Give nothing in these hours of the day: 08:00-15:00."),
+)
+def seed(directory: Path | None, address: str, port: int, upload_limit: int, quiet: Quiet | None) -> None:
     # Not before it is needed: `cache stop` does without libtorrent.
-    from ogtorrent.cache import seeder
+    from ogtorrent.cache import service
 
-    found = partition.find(directory)
-    with Home(found) as home:
-        if home.claim() is None:
-            raise ImageLocked(str(found), words("a seeder of this cache runs already"))
-    seeder.run(found, address, port, stays=True)
+    named = directory.absolute() if directory is not None else None
+    service.run(service.Service(named, address, port, upload_limit, quiet))
 
 
 @cache.command(help=words("End the cache's seeder; its images stay."))

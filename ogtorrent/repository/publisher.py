@@ -13,9 +13,9 @@ from ogtorrent.errors import ImageLocked, NotWritable, OgtorrentError, UnfitImag
 from ogtorrent.layout import ImagePath, Root, Sidecar
 from ogtorrent.repository import settling
 from ogtorrent.repository.publish import Contents, publish, standing, stands, withdraw
-from ogtorrent.repository.watch import Changes
 from ogtorrent.swarm.metainfo import Metainfo, with_trackers
 from ogtorrent.swarm.sidecars import write_sidecars
+from ogtorrent.watch import Changes
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from ogtorrent.errors import BadName, HostileMetainfo
 from ogtorrent.layout import Root, Sidecar
 from ogtorrent.repository.publish import stands
-from ogtorrent.repository.watch import Changes
 from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.torrent import Start, Torrent
+from ogtorrent.watch import Changes
 
 log = logging.getLogger(__name__)
 

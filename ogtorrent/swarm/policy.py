@@ -104,10 +104,11 @@ def repository(address: str, port: int) -> Settings:
     }
 
 
-def seat(address: str, port: int) -> Settings:
-    """The session of a cache: fills, and seeds what it has."""
+def seat(address: str, port: int, upload_limit: int = 0) -> Settings:
+    """The session of a cache: fills, and seeds what it has, with `upload_limit` bytes a second; 0 is none."""
     settings = {
         **_common(address, port),
+        "upload_rate_limit": upload_limit,
         "aio_threads": disk_threads(0),
         "hashing_threads": disk_threads(0),
     }

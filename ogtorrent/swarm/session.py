@@ -45,6 +45,8 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._torrents: dict[lt.torrent_handle, Torrent] = {}
         self._goodbyes: set[lt.torrent_handle] = set()
+        self._read: set[lt.torrent_handle] = set()  # between the last two looks for idle files
+        self._given: dict[lt.torrent_handle, int] = {}  # bytes, at the last of them
         self._silent = asyncio.Event()
         self._threads: int = settings["aio_threads"]
         self._counted: asyncio.Future[Mapping[str, int]] | None = None
@@ -74,9 +76,9 @@ class Session:
     ) -> Torrent:
         """Take up an image that stands, or is to stand, at `image`.
 
-        `written`: what is known to be on disk (Written.state), so that nothing need be checked; where
-        files are missing or too short for it, all is. `have`: pieces that were verified there; where there
-        are any, nothing else is looked for.
+        `written`: what is known to be on disk (Written.state), of which nothing is checked. Libtorrent
+        believes it whatever the files are: whoever gives it has looked. `have`: pieces that were verified
+        there; where there are any, nothing else is looked for.
         """
         params = lt.load_torrent_buffer(metainfo.raw)
         params.save_path = str(image.parent)
@@ -119,6 +121,26 @@ class Session:
             self._threads = threads
             self._lt.apply_settings({"aio_threads": threads, "hashing_threads": threads})
 
+    def close_idle_files(self) -> None:
+        """Close the files of every whole image of which nobody took a byte since the last call.
+
+        libtorrent keeps a file open until it needs the descriptor (its close_file_interval does nothing
+        with this kind of disk access), and an open file keeps its disk from being unmounted.
+        """
+        self._lt.post_torrent_updates()
+
+    def _hear_updates(self, changed: Sequence[lt.torrent_status]) -> None:
+        read = set()
+        for status in changed:
+            given = status.total_payload_upload
+            if status.is_seeding and self._given.get(status.handle) != given:
+                self._given[status.handle] = given
+                read.add(status.handle)
+        for handle in self._read - read:
+            if handle in self._torrents:
+                handle.flush_cache()
+        self._read = read
+
     async def work(self) -> Work:
         counters = await self._counters()
         # Not libtorrent's count of blocks that it wrote: that has those of a whole piece, also where a
@@ -146,6 +168,7 @@ class Session:
     def remove(self, torrent: Torrent) -> None:
         """Let an image go; its files stay. Its trackers are told."""
         self._torrents.pop(torrent._handle, None)
+        self._given.pop(torrent._handle, None)
         self._lt.remove_torrent(torrent._handle)
 
     async def close(self) -> None:
@@ -175,6 +198,8 @@ class Session:
         for alert in self._lt.pop_alerts():
             if isinstance(alert, lt.listen_succeeded_alert | lt.listen_failed_alert):
                 self._hear_listen(alert)
+            elif isinstance(alert, lt.state_update_alert):
+                self._hear_updates(alert.status)
             elif isinstance(alert, lt.session_stats_alert):
                 if self._counted is not None:
                     self._counted.set_result(alert.values)

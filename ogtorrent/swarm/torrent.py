@@ -114,6 +114,7 @@ class Torrent:
         self._stripe = ALL
         self._session = session
         self.rate = 0  # bytes a second, when it was last looked at
+        self._resting = False
         self._alone_since: float | None = None
         self._content_until = 0.0  # with its queue, whatever its length
         self._last: _Look | None = None
@@ -167,8 +168,8 @@ class Torrent:
 
     def fail(self, error: OgtorrentError) -> None:
         """Raise this to whoever waits for the image; what was raised first stays."""
-        log.error("%s: %s", self.metainfo.image, error)
-        if not self._trouble.done():
+        if not self._trouble.done():  # every block that a peer had asked for fails by itself
+            log.error("%s: %s", self.metainfo.image, error)
             self._trouble.set_exception(error)
 
     async def rename(self, image: Path) -> None:
@@ -188,6 +189,20 @@ class Torrent:
         """After a CHECK: seed what is whole, fetch what it found missing."""
         self._handle.unset_flags(lt.torrent_flags.stop_when_ready)
         self._handle.resume()
+
+    @property
+    def failed(self) -> bool:
+        """Whether it stands still, for its disk failed it or its files are gone."""
+        return self._trouble.done()
+
+    def rest(self, resting: bool) -> None:
+        """Leave the swarm for a while, or come back."""
+        if resting is not self._resting:
+            self._resting = resting
+            if resting:
+                self._handle.pause()
+            else:
+                self._handle.resume()
 
     def connect(self, address: str, port: int) -> None:
         """Meet a peer without waiting for the tracker."""

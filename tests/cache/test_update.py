@@ -357,20 +357,6 @@ def test_the_seeder_is_stopped_by_its_command_and_tells_the_tracker(
     assert (again.returncode, again.stdout) == (0, "no seeder runs\n")
 
 
-def test_a_seeder_that_stays_seeds_every_whole_image_of_the_cache(filled: tuple[Server, Seat, Path]) -> None:
-    server, pc, here = filled
-    windows = metainfo.read(Path(f"{here}.torrent"))
-    pc.stop()
-    image(pc.cache / "images" / "undescribed.img", 1000)
-    (pc.cache / "images" / "hostile.img.torrent").write_bytes(b"l" * MIB)
-    (pc.cache / "images" / "x.sum.torrent").write_bytes(b"d4:infodee")
-    with pc.seeding():
-        until(lambda: server.peers(windows).get(pc.address) == "seeding")
-        second = ogtorrent("cache", "seed", "--cache", pc.cache, "--address", pc.address)
-        assert second.returncode == 4 and "runs already" in second.stderr
-    assert pc.address not in server.peers(windows)
-
-
 # What goes wrong, and what is said about it
 
 

@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 
 from benchmarks.room import CARD, Host, why_no_room
+from ogtorrent.layout import seeder_place
 
 PROJECT = Path(__file__).parents[2]
 # `env` rather than our own environment: nothing of the project may be found by the working directory.
@@ -187,7 +188,7 @@ class Seat:
     def seeder(self) -> int:
         """The process of this cache's seeder: whoever holds the lock."""
         assert self.cache is not None
-        lock = (self.cache / ".ogtorrent" / "seeder.lock").stat()
+        lock = (seeder_place(self.cache) / "seeder.lock").stat()
         held = f"{os.major(lock.st_dev):02x}:{os.minor(lock.st_dev):02x}:{lock.st_ino}"
         # proc(5): number, FLOCK, ADVISORY, WRITE, process, device and inode, ...
         locks = map(str.split, Path("/proc/locks").read_text().splitlines())
