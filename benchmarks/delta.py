@@ -52,8 +52,9 @@ def _all_new(content: bytearray, dice: random.Random) -> None:
 
 
 def _inserted(content: bytearray, dice: random.Random) -> None:
-    start = len(content) // 2
-    content[start:start] = dice.randbytes(1000)
+    size = len(content)
+    content[size // 2 : size // 2] = dice.randbytes(1000)
+    del content[size:]  # as on a disk
 
 
 def _grown(content: bytearray, dice: random.Random) -> None:

@@ -5,4 +5,6 @@ control.py    the socket between the two
 launch.py     how a command starts that process
 seeder.py     the process: one libtorrent session a cache
 fill.py       one image: plan, fetch, land
+versions.py   the version before the one that stands, and how the two change places
+stock.py      what the owner of a cache sees of it, and does with it
 """

@@ -41,6 +41,7 @@ class Company:
     """What else the seeder does with the cache."""
 
     tending: Callable[[], Tending]
+    promised: Callable[[], int]  # bytes of the cache's room that fills have planned with and not used yet
     give_up: Callable[[Path], None]  # seed what stands there no more: it goes
 
 
@@ -60,11 +61,17 @@ class Fill:
         self._started = time.monotonic()
         self._had = 0  # verified bytes before the first one was fetched
         self._shared = self._fetched = self._from_repository = 0
+        self._needed = 0  # bytes of room, as planned
 
     @property
     def torrent(self) -> Torrent | None:
         """What the session holds of the image now."""
         return self._torrent
+
+    @property
+    def promised(self) -> int:
+        """Bytes of room that are still to be used."""
+        return max(0, self._needed - self._fetched - self._shared)
 
     async def run(self) -> Torrent:
         """Raises OgtorrentError; then the session holds nothing of the image any more."""
@@ -73,7 +80,7 @@ class Fill:
         try:
             await asyncio.to_thread(self._check_inside)
             torrent = await self._brought()
-            await asyncio.to_thread(landing.tidy, order.root, order.metainfo)
+            await asyncio.to_thread(landing.tidy, order.root, order.metainfo.image)
             await asyncio.to_thread(self._record)
         except (DiskTrouble, NotWritable, OSError) as trouble:
             self._drop()
@@ -120,12 +127,14 @@ class Fill:
                 return await self._brought()
             case NoSpace(needed, free, total):
                 raise CacheFull(str(self.order.metainfo.image), needed, free, total)
-            case InPlace():
+            case InPlace(needed):
                 self._say(step)
+                self._needed = needed
                 self._drop()
                 await asyncio.to_thread(landing.step_aside, self.order.root, self.order.metainfo)
                 return await self._fetch()
             case Fetch() | Check():
+                self._needed = step.needed if isinstance(step, Fetch) else 0
                 return await self._fetch()
 
     async def _plan(self, checked: bool) -> Plan:
@@ -135,7 +144,8 @@ class Fill:
             # The power went in mid-landing: it stands, and what has the name of a download is the old
             # version, which changed places with it.
             found = replace(found, partial=0)
-        space = Room(*room(order.cache))
+        free, total = room(order.cache)
+        space = Room(max(0, free - self._company.promised()), total)
         step = plan(order.metainfo, found, space, order.verify, checked, order.full)
         if not isinstance(step, NoSpace | InPlace):
             return step

@@ -54,13 +54,13 @@ async def land(root: Root, torrent: Torrent) -> None:
     await torrent.rename(final)
 
 
-def tidy(root: Root, wanted: Metainfo) -> None:
+def tidy(root: Root, image: ImagePath) -> None:
     """Once the image stands, take away the old one, second names, an earlier download. Raises OSError."""
-    partial = root.partial(wanted.image)
-    record = root.record(wanted.image)
+    partial = root.partial(image)
+    record = root.record(image)
     for path in (partial, _alias(partial), record):
         remove(path)
-    for path in (record, *(root.sidecar(wanted.image, kind) for kind in Sidecar)):
+    for path in (record, *(root.sidecar(image, kind) for kind in Sidecar)):
         remove_cut(path)
 
 
@@ -72,7 +72,7 @@ def step_aside(root: Root, wanted: Metainfo) -> None:
     partial, final = root.partial(wanted.image), root.image(wanted.image)
     for kind in (Sidecar.TORRENT, Sidecar.TAIL_SUM, Sidecar.FULL_SUM):
         root.sidecar(wanted.image, kind).unlink(missing_ok=True)
-    tidy(root, wanted)
+    tidy(root, wanted.image)
     versions.drop(root, wanted.image)
     final.rename(partial)
     sync_directory(final.parent)

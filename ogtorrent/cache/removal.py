@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ogtorrent.cache import events, versions
+from ogtorrent.cache import events, landing, versions
 from ogtorrent.cache.inventory import Holding, Kind
 from ogtorrent.cache.plan import Fetch, InPlace
 from ogtorrent.files import remove, sync_directory
@@ -37,7 +37,7 @@ def remove_image(root: Root, image: ImagePath) -> None:
         if kind is not Sidecar.LOCK:  # that is of whoever writes there
             root.sidecar(image, kind).unlink(missing_ok=True)
     versions.drop(root, image)
-    remove(partial)
+    landing.tidy(root, image)
     if os.path.lexists(place):
         place.rename(partial)  # a tree goes file by file
         sync_directory(place.parent)

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ogtorrent.cache import control, events
+from ogtorrent.cache import control, events, versions
 from ogtorrent.cache.control import Hold, Home, Look, Stop, Tending
 from ogtorrent.cache.fill import Company, Fill, Tell
 from ogtorrent.cache.inventory import cached, inventory
@@ -89,6 +89,7 @@ class Seeder:
             )
             self._leechers = Leechers(self._address, stack)
             await self._session.port()
+            await asyncio.to_thread(versions.settle_all, self._cache)
             if self._stays:
                 await self._take_up_all()
             server = await asyncio.start_unix_server(
@@ -167,6 +168,9 @@ class Seeder:
             filling,
             [self._named(place) for place in self._held],
         )
+
+    def _promised(self) -> int:
+        return sum(running.fill.promised for running in self._fills.values())
 
     def _named(self, place: Path) -> str:
         return str(place.relative_to(self._cache))
@@ -249,7 +253,7 @@ class Seeder:
                 listener.put_nowait(event)
             reporter.hear(event)
 
-        fill = Fill(order, session, seeded, Company(self._tending, self._give_up), tell)
+        fill = Fill(order, session, seeded, Company(self._tending, self._promised, self._give_up), tell)
         reporter = Reporter(order, session, self._address, lambda: fill.torrent)
         reporting = self._start_reports(reporter)
         until = seeding.until if seeding is not None else 0.0

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from ogtorrent.cache import versions
 from ogtorrent.cache.delta import Copy, Part, Stream, by_content, by_place
 from ogtorrent.cache.inventory import cached, inventory
 from ogtorrent.cache.order import Order
@@ -69,11 +70,14 @@ class Sharing:
         return frozenset() if self._resumed else frozenset(taken)
 
     def _standing(self) -> Iterator[tuple[Path, Metainfo]]:
-        """What stands in the cache, the version before first, even if it was touched."""
+        """What stands in the cache, the versions before first, the last one even if it was touched."""
         root, image = self._order.root, self._wanted.image
         before = cached(root, image).beside
         if before is not None:
             yield root.image(image), before
+        kept = versions.previous(root, image)
+        if kept is not None:
+            yield root.previous(image), kept
         for other, metainfo in inventory(self._order.cache):
             if self._stopped:
                 return

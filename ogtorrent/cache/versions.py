@@ -12,17 +12,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 from pathlib import Path
 
-from ogtorrent.errors import HostileMetainfo, NotInCache
+from ogtorrent.errors import HostileMetainfo, NotInCache, NotWritable
 from ogtorrent.files import aside, exchange, remove, remove_cut, sync_directory, write_whole
-from ogtorrent.layout import ImagePath, Root, Sidecar
+from ogtorrent.layout import ImagePath, Root, Sidecar, cache_roots
 from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import Metainfo
-from ogtorrent.swarm.sidecars import write_sidecars
+from ogtorrent.swarm.sidecars import write_sidecars, write_sums
 from ogtorrent.swarm.torrent import places
 from ogtorrent.words import words
+
+log = logging.getLogger(__name__)
 
 
 def previous(root: Root, image: ImagePath) -> Metainfo | None:
@@ -100,17 +103,26 @@ def settle(root: Root, image: ImagePath) -> None:
     if not kept.parent.is_dir():
         return
     before = _read(root, image, root.previous_torrent(image))
-    standing = _described(root, image, root.sidecar(image, Sidecar.TORRENT), place)
     going = _read(root, image, leaving)
     if going is not None and going.describes(place):  # it had not left yet
         write_sidecars(root, going)
         remove(leaving)
-    elif before is not None and before.describes(place) and not before.describes(kept):
+    elif before is not None and before.describes(place):  # they had changed places, or had been one
         _finish(root, image, before)
-    elif before is None or not before.describes(kept) or _same(before, standing):
+    elif before is None or not before.describes(kept):
         drop(root, image)
     else:
         remove(leaving)
+
+
+def settle_all(cache: Path) -> None:
+    """When nobody else uses the cache, as when its seeder begins."""
+    for root in cache_roots(cache):
+        for image in list(root.hidden()):
+            try:
+                settle(root, image)
+            except (OSError, NotWritable) as error:
+                log.warning("%s: %s", root.image(image), error)
 
 
 def link(of: Metainfo, one: Path, second: Path) -> bool:
@@ -132,7 +144,11 @@ def link(of: Metainfo, one: Path, second: Path) -> bool:
 
 def _finish(root: Root, image: ImagePath, stands: Metainfo) -> None:
     """The images have changed places; their metainfo follows."""
-    write_sidecars(root, stands)
+    write_sums(root, stands)
+    torrent = root.sidecar(image, Sidecar.TORRENT)
+    torrent.unlink(missing_ok=True)
+    os.link(root.previous_torrent(image), torrent)  # also where the disk is full
+    sync_directory(torrent.parent)
     if root.leaving_torrent(image).exists():
         root.leaving_torrent(image).replace(root.previous_torrent(image))
         sync_directory(root.previous(image).parent)
@@ -143,10 +159,6 @@ def _finish(root: Root, image: ImagePath, stands: Metainfo) -> None:
 def _sync(root: Root, image: ImagePath) -> None:
     sync_directory(root.image(image).parent)
     sync_directory(root.previous(image).parent)
-
-
-def _same(one: Metainfo, other: Metainfo | None) -> bool:
-    return other is not None and one.info_hash == other.info_hash
 
 
 def _described(root: Root, image: ImagePath, torrent: Path, place: Path) -> Metainfo | None:

@@ -57,6 +57,7 @@ PLAIN_EVERY = 3.0  # seconds between lines where there is no terminal
     "--when-full",
     "action",
     type=click.Choice([str(action) for action in WhenFull]),
+    metavar=words("ACTION"),
     help=words(
         "fail; evict the images that were not used for longest; or write over the old version, in-place. "
         "As ACTIONCACHEFULL of OpenGnsys says by default, else fail."

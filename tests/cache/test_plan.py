@@ -175,7 +175,7 @@ def test_what_goes_suffices_nothing_of_it_in_vain_and_nothing_that_is_to_stay(
 def test_in_place_is_for_an_old_version_that_there_is_no_room_beside() -> None:
     older = replace(OLDER, standing=GIB, partial=GIB // 4)
     assert plan(NEW, older, Room(NEEDED, 2 * GIB), False, full=IN_PLACE) == Fetch(NEEDED - GIB // 4)
-    tight = Room(RESERVE + len(NEW.raw), 2 * GIB)
+    tight = Room(0, 2 * GIB)  # but for what came of the new one already
     over = NEEDED - GIB
     assert plan(NEW, older, tight, False, full=IN_PLACE) == InPlace(over)
     assert plan(NEW, older, tight, False) == NoSpace(NEEDED - GIB // 4, tight.free, 2 * GIB)

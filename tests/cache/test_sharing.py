@@ -104,6 +104,22 @@ def test_what_another_image_has_is_taken_wherever_it_stands(filled: tuple[Server
     assert digests(pc.cache / "images") == digests(server.root)
 
 
+def test_what_the_version_before_the_last_had_comes_back_from_there(
+    filled: tuple[Server, Seat, Metainfo],
+) -> None:
+    server, pc, first = filled
+    there = server.root / "windows.img"
+    before = there.read_bytes()
+    rebuilt(there, lambda content: fresh(content, 0, SIZE // 2))
+    second = server.ready("windows.img", but=first)
+    pc.update(server.address, "windows.img").done  # noqa: B018
+    rebuilt(there, lambda content: content.__setitem__(slice(None), before[:-1] + b"x"))
+    server.ready("windows.img", but=second)
+    done = pc.update(server.address, "windows.img").done
+    assert (done.fetched, done.shared) == (PIECE, SIZE - PIECE)
+    assert digests(pc.cache / "images") == digests(server.root)
+
+
 def test_an_image_that_grew_into_longer_pieces_takes_what_stands_at_the_same_offsets(
     serve: Serve, seat: Seats, tmp_path: Path
 ) -> None:
@@ -184,6 +200,19 @@ def test_holes_are_not_written(filled: tuple[Server, Seat, Metainfo]) -> None:
         old = server.ready("windows.img", but=old)
         assert pc.update(server.address, "windows.img").done.fetched >= PIECE
     assert (pc.cache / "images" / "windows.img").stat().st_blocks * 512 < 0.6 * SIZE
+    assert digests(pc.cache / "images") == digests(server.root)
+
+
+def test_what_had_come_of_a_new_version_is_kept_beside_what_the_old_one_has(
+    filled: tuple[Server, Seat, Metainfo],
+) -> None:
+    server, pc, old = filled
+    rebuilt(server.root / "windows.img", lambda content: fresh(content, 0, 2 * PIECE))
+    server.ready("windows.img", but=old)
+    came = (server.root / "windows.img").read_bytes()[:PIECE]
+    (pc.cache / "images" / ".windows.img.part").write_bytes(came)
+    done = pc.update(server.address, "windows.img").done
+    assert (done.fetched, done.shared) == (PIECE, SIZE - 2 * PIECE)
     assert digests(pc.cache / "images") == digests(server.root)
 
 

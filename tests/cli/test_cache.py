@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from machines import Seat, Server, image, ogtorrent, published, until
 
+from ogtorrent.cache import events
 from ogtorrent.swarm import metainfo
 
 MIB = 2**20
@@ -151,8 +152,8 @@ def test_what_is_removed_is_let_go_and_what_is_pinned_is_not_removed(server: Ser
     ran(pc, "unpin", "windows.img")
     ran(pc, "pin", "debian.img")
     ran(pc, "remove", "windows.img")
+    until(lambda: pc.address not in server.peers(windows))  # from a seeder that seeds on
     ran(pc, "remove", "debian.img", "--force")
-    until(lambda: pc.address not in server.peers(windows))
     assert listed(pc) == {} and list((pc.cache / "images").iterdir()) == []
     assert "cache list" in refused(pc, 2, "remove", "windows.img")
     pc.update(server.address, "debian.img").done  # noqa: B018
@@ -224,7 +225,7 @@ def test_what_was_not_used_for_longest_goes_but_never_what_is_pinned(
 
     update = pc.update(server.address, "new.img", "--when-full", "evict")
     assert update.done.size == SIZE
-    assert [event.images for event in update.events if event.event == "room"] == [["c.img"]]  # type: ignore[union-attr]
+    assert [event.images for event in update.events if isinstance(event, events.MakingRoom)] == [["c.img"]]
     assert set(listed(pc)) == {"a.img", "b.img", "new.img"}
     assert sorted(path.name for path in (small / "images").glob("c.img*")) == []
 
@@ -267,6 +268,21 @@ def test_what_another_pc_takes_right_now_goes_only_where_that_was_asked(
         pc.update(server.address, "new.img", "--when-full", "evict", "--evict-seeding").done  # noqa: B018
         assert set(listed(pc)) == {"new.img"}
         assert taking.end().done.size == 7 * MIB  # from the server, then
+
+
+@pytest.mark.room
+@pytest.mark.root
+def test_of_two_that_come_at_once_the_second_does_not_count_on_the_room_of_the_first(
+    serve: Serve, seat: Seats, tmp_path: Path, small: Path
+) -> None:
+    for number, name in enumerate(("a.img", "b.img")):
+        published(tmp_path / "images" / name, tmp_path / "images", 6 * MIB, seed=number)
+    server, pc = serve(tmp_path / "images", line=MIB), seat(small)
+    first = pc.start(server.address, "a.img")
+    first.until_bytes_come()
+    second = pc.update(server.address, "b.img")
+    assert second.code == 16 and not any(isinstance(event, events.Progress) for event in second.events)
+    assert first.end().done.size == 6 * MIB
 
 
 @pytest.mark.room
