@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test quick check texts room-tools screenshots clean
+.PHONY: demo test quick check texts room-tools screenshots faults clean
 
 demo: .venv/run
 	$(BIN)/ogtorrent demo
@@ -31,6 +31,10 @@ room-tools:
 # The pictures of the page in docs/, in both themes; Debian's chromium takes them.
 screenshots: .venv/dev
 	$(BIN)/python -m docs.screenshots
+
+# Every fault is staged once more, and what happened written to docs/faults.md.
+faults: .venv/dev room-tools
+	WRITE_FAULTS=1 $(BIN)/python -m pytest tests/rooms/test_faults_*.py
 
 .venv/run: pyproject.toml packaging/set-up
 	packaging/set-up $(PYTHON)

@@ -98,6 +98,15 @@ class Host:
         for port in self.ports:
             port.shape(rate)
 
+    def plug_out(self) -> None:
+        """Pull this host's cable out of the switch; its card has no carrier then."""
+        switch = self.ports[1]
+        call("ip", "-n", switch.namespace, "link", "set", switch.interface, "down")
+
+    def plug_in(self) -> None:
+        switch = self.ports[1]
+        call("ip", "-n", switch.namespace, "link", "set", switch.interface, "up")
+
     def crash(self) -> None:
         """Kill all that runs here, as if the power had failed: nobody can say goodbye."""
         _end_processes([NAMESPACES / self.namespace], self.children)

@@ -181,7 +181,7 @@ class NoCache(OgtorrentError):
 
 
 class CacheFull(OgtorrentError):
-    """`needed` and `free` in bytes; `total` is the size of the whole cache where it is known."""
+    """`needed` and `free` in bytes; `total`, the size of the whole cache, is None in mid-download."""
 
     exit_code = 16
 
@@ -192,6 +192,14 @@ class CacheFull(OgtorrentError):
                 "The cache is too small ({total} bytes in all): {image!r} needs {needed} more bytes and "
                 "{free} are free. Give the cache a larger partition.",
                 total=total,
+                image=image,
+                needed=needed,
+                free=free,
+            )
+        elif total is None:
+            told = words(
+                "The cache is full: {image!r} needs {needed} more bytes and {free} are free. What came is "
+                "kept: remove an image that is no longer wanted and run this again.",
                 image=image,
                 needed=needed,
                 free=free,

@@ -207,6 +207,15 @@ class Root:
                 name for name in folders if name not in images and _speakable(name) and name not in NOT_IMAGES
             )
 
+    def unnameable(self) -> Iterator[Path]:
+        """Whatever stands below the root under a name that is not UTF-8, as no image's can be."""
+        for directory, folders, files in os.walk(self.path):
+            for name in sorted(folders + files):
+                try:
+                    name.encode()
+                except UnicodeEncodeError:
+                    yield Path(directory, name)
+
     def torrents(self) -> Iterator[Path]:
         """Every `.torrent` of an image below the root, in order."""
         for directory, folders, files in os.walk(self.path):

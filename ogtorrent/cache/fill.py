@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Collection
@@ -16,7 +17,18 @@ from ogtorrent.cache.control import Tending
 from ogtorrent.cache.inventory import Kind, cached, holdings
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.partition import room
-from ogtorrent.cache.plan import BringBack, Check, Fetch, InPlace, NoSpace, Plan, Room, UpToDate, plan
+from ogtorrent.cache.plan import (
+    RESERVE,
+    BringBack,
+    Check,
+    Fetch,
+    InPlace,
+    NoSpace,
+    Plan,
+    Room,
+    UpToDate,
+    plan,
+)
 from ogtorrent.cache.safe import kept_safe, on_disk
 from ogtorrent.cache.sharing import Sharing
 from ogtorrent.errors import CacheFull, CannotJoin, CorruptImage, NotWritable, OgtorrentError, UpdateFailed
@@ -29,6 +41,7 @@ from ogtorrent.words import words
 FIRST_LOOK, TICK = 0.1, 1.0
 PATIENCE = 120.0  # seconds without a byte before a fill is given up
 MENDING = 30.0  # likewise, where an image is verified
+REFUSED = 30.0  # likewise, where the tracker refuses: the repository has another version, perhaps
 RATE_WINDOW = 5.0  # seconds over which a rate is told
 
 Tell = Callable[[events.Event], None]
@@ -250,8 +263,9 @@ class Fill:
             while now - samples[0][0] > RATE_WINDOW:
                 samples.popleft()
             self._tell(self._told(progress, samples, torrent.tracker_trouble))
-            if now - last_gain > (MENDING if self.order.verify else PATIENCE):
-                raise self._nobody(torrent, progress)
+            patience = MENDING if self.order.verify else REFUSED if torrent.is_refused else PATIENCE
+            if now - last_gain > patience:
+                raise self._nobody(torrent, progress, patience)
         self._account(torrent.follow())
 
     def _told(self, progress: Progress, samples: deque[tuple[float, int]], tracker: str) -> events.Progress:
@@ -278,7 +292,7 @@ class Fill:
         self._fetched = max(sum(progress.given.values()), progress.done - self._had)
         self._from_repository = progress.given.get(self.order.repository.address, 0)
 
-    def _nobody(self, torrent: Torrent, progress: Progress) -> OgtorrentError:
+    def _nobody(self, torrent: Torrent, progress: Progress, patience: float) -> OgtorrentError:
         image = str(self.order.metainfo.image)
         if self.order.verify:
             return CorruptImage(
@@ -296,11 +310,13 @@ class Fill:
             words("the swarm of {image!r}", image=image),
             words(
                 "no byte came for {seconds:.0f} s from {peers} peers{heard}",
-                seconds=PATIENCE,
+                seconds=patience,
                 peers=progress.peers,
                 heard=heard,
             ),
-            words(
+            words("Run this again: the repository may have published another version meanwhile.")
+            if torrent.is_refused
+            else words(
                 "Check that the repository serves and that its peer port is not blocked; what came is kept, "
                 "and the next run goes on from there."
             ),
@@ -311,12 +327,19 @@ class Fill:
         if isinstance(trouble, OSError):
             trouble = NotWritable.of(Path(trouble.filename or self.order.place), trouble)
         what = str(trouble).removesuffix(".")
+        missing = self.order.metainfo.size - cached(self.order.root, self.order.metainfo.image).partial
+        free = room(self.order.cache)[0]
         match trouble.code:
-            case errno.ENOSPC | errno.EDQUOT:
-                missing = (
-                    self.order.metainfo.size - cached(self.order.root, self.order.metainfo.image).partial
+            case errno.EDQUOT:
+                return CacheFull(image, max(0, missing), free)
+            case errno.ENOSPC if missing > free or free < RESERVE:
+                return CacheFull(image, max(0, missing), free)
+            case errno.ENOSPC:  # a disk that has less than its file system says
+                return UpdateFailed(
+                    image,
+                    os.strerror(errno.ENOSPC),
+                    words("Check the cache's disk; the next run goes on from there."),
                 )
-                return CacheFull(image, max(0, missing), room(self.order.cache)[0])
             case errno.EIO:
                 return CorruptImage(image, what, words("The cache's disk has errors; check it."))
             case _ if isinstance(trouble, NotWritable):

@@ -32,7 +32,20 @@ def prepare(root: Root, wanted: Metainfo) -> Path:
     for path, file in zip(places(wanted, partial), wanted.files, strict=True):
         if Path(path).is_file() and Path(path).stat().st_size > file.length:
             os.truncate(path, file.length)
+        if Path(path).is_file():
+            _forget_unwritten(path)
     return partial
+
+
+def _forget_unwritten(path: str) -> None:
+    """Have the file read from the disk: what the kernel could not write it holds for written."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # that is missing, then, and fetched again
+            os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)
 
 
 async def land(root: Root, torrent: Torrent) -> None:

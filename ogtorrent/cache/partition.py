@@ -28,6 +28,13 @@ def find(named: Path | None) -> Path:
     else:
         cache = _mounted()
     try:
+        str(cache).encode()
+    except UnicodeEncodeError:
+        raise NoCache(
+            words("the name {name!r} is not UTF-8", name=os.fsencode(cache)),
+            words("Mount the cache elsewhere, or name another one with --cache."),
+        ) from None
+    try:
         seeder_home(cache).mkdir(mode=0o700, exist_ok=True)
         seeder_place(cache).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -64,12 +64,20 @@ async def _rounds(root: Root, torrent: Torrent, ended: asyncio.Event) -> None:
             if written is not None and written.done - safe >= (1 if due else stride):
                 await asyncio.to_thread(_make_safe, root, wanted, written.state)
                 safe, at, pause = written.done, began, 0.0  # others came meanwhile
-    except DiskTrouble:
-        return  # whoever waits has heard
+    except DiskTrouble:  # whoever waits has heard
+        _forget(root, wanted)
     except NotWritable as trouble:
+        _forget(root, wanted)
         torrent.fail(trouble)
     except OSError as error:
+        _forget(root, wanted)
         torrent.fail(DiskTrouble(error.errno or errno.EIO, str(error.filename), str(error.strerror)))
+
+
+def _forget(root: Root, wanted: Metainfo) -> None:
+    """A disk that is full takes no note of the last that came: the next run reads what is there."""
+    with contextlib.suppress(OSError):
+        root.record(wanted.image).unlink(missing_ok=True)
 
 
 async def _sleep(seconds: float, ended: asyncio.Event) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from ogtorrent.errors import ImageLocked, NotWritable, OgtorrentError, UnfitImage
 from ogtorrent.layout import ImagePath, Root, Sidecar
@@ -56,6 +58,7 @@ class Publisher:
         self.catalogue: dict[ImagePath, Entry] = {}
         self._ending = False
         self._waiting: dict[ImagePath, settling.Waiting] = {}
+        self._unnameable: set[Path] = set()  # that were told of
         self._failed: dict[ImagePath, Contents] = {}  # what could not be read, as it was then
         self._hashing: asyncio.Task[None] | None = None
 
@@ -77,6 +80,10 @@ class Publisher:
     def _survey(self) -> None:
         """Compare the whole tree with the catalogue: one stat a file, no image is read."""
         found = set(self.root.images())
+        unnameable = set(self.root.unnameable())
+        for path in sorted(unnameable - self._unnameable):
+            log.warning("%r is passed over: its name is not UTF-8; rename it", os.fsencode(path))
+        self._unnameable = unnameable
         for image in sorted(self.catalogue.keys() - found):
             log.info("%s was removed", image)
             self._forget(image)

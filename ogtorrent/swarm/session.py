@@ -29,6 +29,7 @@ _ALERTS = (
     | lt.alert.category_t.status_notification
     | lt.alert.category_t.storage_notification
     | lt.alert.category_t.tracker_notification
+    | lt.alert.category_t.peer_notification
 )
 
 
@@ -95,7 +96,8 @@ class Session:
         # one room meet every seat of the next, over the narrow cable between them.
         params.flags |= lt.torrent_flags.override_trackers | lt.torrent_flags.disable_pex
         if start is Start.WHOLE:
-            params.flags |= lt.torrent_flags.seed_mode
+            # Nor does it fetch: where the files turn out to be another version's, somebody is writing them.
+            params.flags |= lt.torrent_flags.seed_mode | lt.torrent_flags.upload_mode
         if start is Start.CHECK:
             params.flags |= lt.torrent_flags.stop_when_ready
         if written:
@@ -103,7 +105,7 @@ class Session:
         elif have:
             params.have_pieces = [piece in have for piece in range(metainfo.pieces)]
         handle = self._lt.add_torrent(params)
-        torrent = Torrent(metainfo, handle, bool(trackers), self)
+        torrent = Torrent(metainfo, handle, bool(trackers), self, start)
         self._torrents[handle] = torrent
         return torrent
 

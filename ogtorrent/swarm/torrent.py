@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_ANNOUNCE_SKIPPED = 180  # in libtorrent's <error_code.hpp>, without a name in Python
 FRESH = 1.5  # seconds for which a look at the peers is good enough to be told
 
 
@@ -107,12 +108,14 @@ class Torrent:
         handle: lt.torrent_handle,
         announces: bool,
         session: Session,
+        start: Start,
     ) -> None:
         self.metainfo = metainfo
         self.announces = announces  # whether a tracker knows of it
         self._handle = handle
         self._ledger = Ledger()
         self._stripe = ALL
+        self._is_seed = start is Start.WHOLE
         self._session = session
         self.rate = 0  # bytes a second, when it was last looked at
         self._resting = False
@@ -127,7 +130,8 @@ class Torrent:
         self._trouble: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # A torrent whose trouble nobody awaits (a seed's) has it logged; asyncio need not warn.
         self._trouble.add_done_callback(lambda trouble: trouble.cancelled() or trouble.exception())
-        self.tracker_trouble = ""  # what the tracker said last, where it was a refusal
+        self.tracker_trouble = ""  # what the tracker said last, where it was a refusal or none
+        self.is_refused = False  # by the tracker, which does not know this version any more
         self._tracker_is_there = False
         self.calls = Schedule()
 
@@ -324,6 +328,7 @@ class Torrent:
         match alert:
             case lt.torrent_checked_alert():
                 self._checked.set()
+                self._look_whether_it_stands()
             case lt.torrent_finished_alert():
                 self._whole.set()
             case lt.cache_flushed_alert():
@@ -343,15 +348,40 @@ class Torrent:
                 self.fail(
                     UpdateFailed(str(self.metainfo.image), alert.error.message(), words("Run this again."))
                 )
+            case lt.tracker_error_alert() if _is_skipped(alert.error):
+                pass  # by another socket, such as loopback's, which cannot reach this tracker at all
             case lt.tracker_error_alert():
                 refusal = alert.failure_reason()
                 self.tracker_trouble = refusal or alert.error.message()
-                self._tracker_is_there = bool(refusal)
+                self.is_refused = self._tracker_is_there = bool(refusal)
             case lt.tracker_reply_alert():
+                self.is_refused = False
                 self.tracker_trouble = ""
                 self._tracker_is_there = True
             case lt.hash_failed_alert():
                 log.warning("%s: piece %d did not verify", self.metainfo.image, alert.piece_index)
+            case lt.peer_ban_alert():
+                log.warning(
+                    "%s: %s was banned, what it sent did not verify", self.metainfo.image, alert.endpoint[0]
+                )
+
+    def _look_whether_it_stands(self) -> None:
+        """A seed is checked when a piece of it is not what was published; then it seeds what is."""
+        if not self._is_seed:
+            return
+        status = self._handle.status()
+        if not status.is_seeding:
+            left = self.metainfo.size - status.total_wanted_done
+            log.error(
+                "%s: %d of its bytes are not what was published or cannot be read, and are not seeded; "
+                "check the disk and write the image anew",
+                self.metainfo.image,
+                left,
+            )
+
+
+def _is_skipped(error: lt.error_code) -> bool:
+    return error.category() == lt.libtorrent_category() and error.value() == _ANNOUNCE_SKIPPED
 
 
 def _settle(future: asyncio.Future[T] | None, result: T | Exception) -> None:

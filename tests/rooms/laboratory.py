@@ -107,6 +107,10 @@ class Repository:
             )
         until(self._answers, "the server answers")
 
+    @property
+    def pid(self) -> int:
+        return self._server.pid
+
     def until_ready(self, image: str, otherwise_than: str = "") -> str:
         """Wait until an image is published, as another version than one may be; its info-hash."""
 
@@ -168,10 +172,18 @@ class Seat:
         cache.mkdir(parents=True)
         return cls(host, cache.parent, cache)
 
-    def update(self, server: Repository, image: str, *options: str) -> Update:
-        """Start `ogtorrent update-cache` here."""
+    def update(self, server: Repository, image: str, *options: str, at: str = "") -> Update:
+        """Start `ogtorrent update-cache` here; `at`: another port of the server, as `:PORT`."""
         subdirectory, _, name = image.rpartition("/")
-        words = [server.host.address, subdirectory or "/", name, "--json", "--name", self.host.name, *options]
+        words = [
+            server.host.address + at,
+            subdirectory or "/",
+            name,
+            "--json",
+            "--name",
+            self.host.name,
+            *options,
+        ]
         if self.cache is not None:
             words += ["--cache", str(self.cache)]
         number = len(list(self.folder.glob("update-*.out")))
@@ -179,6 +191,10 @@ class Seat:
         with said.open("wb") as out, log.open("wb") as err:
             process = self.host.popen([*OGTORRENT, "update-cache", *words], cwd="/", stdout=out, stderr=err)
         return Update(process, said, log)
+
+    def stop(self) -> None:
+        """`ogtorrent cache stop`."""
+        self.host.run([*OGTORRENT, "cache", "stop", "--cache", str(self.cache)])
 
     def place(self, image: str) -> Path:
         """Where an image of a bare folder named `images` stands in the cache."""

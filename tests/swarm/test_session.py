@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -88,6 +89,34 @@ async def test_a_check_finds_what_is_damaged_and_fetches_only_that(tmp_path: Pat
         assert await checking.whole(DEADLINE)
         assert 0 < sum(checking.follow().given.values()) <= 2 * windows.piece_length
     assert hashlib.sha1(place.read_bytes()).digest() == hashlib.sha1(content).digest()
+
+
+async def test_a_seed_does_not_write_into_its_image_whatever_stands_there(
+    tmp_path: Path, windows: Metainfo, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody writes another version over it: what the seats have of the old one must not come back."""
+    there, here = tmp_path / "images" / "windows.img", tmp_path / "cache" / "windows.img"
+    here.parent.mkdir()
+    shutil.copy(there, here)
+    overwritten = bytes(SIZE // 2) + there.read_bytes()[SIZE // 2 :]
+    there.write_bytes(overwritten)
+    async with (
+        session(policy.repository(SERVER, 0)) as server,
+        session(policy.seat(TAKER, 0)) as whole,
+        session(policy.seat(SEAT, 0)) as seat,
+    ):
+        seed = server.add(windows, there, (), Start.WHOLE)
+        has_all = whole.add(windows, here, (), Start.WHOLE)
+        filling = seat.add(windows, tmp_path / "windows.img", (), Start.FILL)
+        filling.connect(SERVER, await server.port())
+        async with asyncio.timeout(DEADLINE):
+            while "not what was published" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        seed.connect(TAKER, await whole.port())
+        has_all.connect(SERVER, await server.port())
+        filling.connect(TAKER, await whole.port())
+        assert await filling.whole(DEADLINE)
+    assert there.read_bytes() == overwritten
 
 
 async def test_an_address_of_another_machine_cannot_be_joined() -> None:
