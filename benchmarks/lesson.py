@@ -200,7 +200,7 @@ def fill(
     # Before anything is killed: whoever rings the bell with data still in memory only is found out here.
     for seat in arrived:
         for image in lesson.images:
-            _compare(lesson.place(seat), image, seat.name)
+            compare(lesson.place(seat), image, seat.name)
     for seat in arrived:
         contender.dismiss(lesson, seat)
     sent = after.sent - before.sent
@@ -263,7 +263,7 @@ def _begin(
             arrivals.expect(contender.fetch(lesson, seat, image))
 
 
-def _compare(place: Path, image: Image, seat: str) -> None:
+def compare(place: Path, image: Image, seat: str) -> None:
     found = [path for path in place.rglob(image.name) if path.is_file()]
     if len(found) != 1:
         raise LessonError(f"{seat}: {len(found)} files named {image.name} instead of one")

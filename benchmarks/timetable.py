@@ -39,7 +39,7 @@ def hold_lessons(
     with tempfile.TemporaryDirectory(prefix="classroom-", dir=site or memory_for(setting.space)) as folder:
         shelf = Path(folder) / "repository"
         shelf.mkdir()
-        images = [_make_image(shelf / name, setting.size) for name in setting.images]
+        images = [make_image(shelf / name, setting.size) for name in setting.images]
         for turn in range(runs):
             for outcome in outcomes:
                 if outcome.absence is None:
@@ -80,7 +80,7 @@ def _hold_lesson(
         shutil.rmtree(folder)
 
 
-def _make_image(path: Path, size: int) -> Image:
+def make_image(path: Path, size: int) -> Image:
     """Write incompressible bytes."""
     hashed = hashlib.sha256()
     with path.open("wb") as file:

@@ -219,7 +219,7 @@ class RepositoryUnreachable(OgtorrentError):
     exit_code = 23
 
     def __init__(self, server: str, why: str) -> None:
-        self.server = server
+        self.server, self.why = server, why
         super().__init__(
             words(
                 "The repository {server} does not answer: {why}. "

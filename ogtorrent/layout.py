@@ -149,6 +149,11 @@ class Root:
         """Where a download grows: beside the image, on the same file system, hidden."""
         return self.path.joinpath(*image.parts[:-1], f".{image.name}.part")
 
+    def wanted(self, image: ImagePath) -> Path:
+        """The metainfo of that download."""
+        partial = self.partial(image)
+        return partial.with_name(partial.name + Sidecar.TORRENT)
+
     def previous(self, image: ImagePath) -> Path:
         """Where the version before the one that stands is kept: beside the image, hidden."""
         return self.path.joinpath(*image.parts[:-1], PREVIOUS, image.name)

@@ -8,6 +8,15 @@ from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
+class Alone:
+    """The repository does not answer; the work goes on with what the room has."""
+
+    event: ClassVar[str] = "alone"
+    repository: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Started:
     """The image is known and the seeder has taken the work."""
 
@@ -77,9 +86,9 @@ class Failed:
     exit_code: int
 
 
-Event = Started | Checking | MakingRoom | Progress | Done | Failed
+Event = Alone | Started | Checking | MakingRoom | Progress | Done | Failed
 _KINDS: dict[str, type[Event]] = {
-    kind.event: kind for kind in (Started, Checking, MakingRoom, Progress, Done, Failed)
+    kind.event: kind for kind in (Alone, Started, Checking, MakingRoom, Progress, Done, Failed)
 }
 
 

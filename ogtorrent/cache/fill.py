@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ogtorrent.cache import events, landing, records, removal, versions
+from ogtorrent.cache import absence, events, landing, records, removal, versions
 from ogtorrent.cache.control import Tending
 from ogtorrent.cache.inventory import Kind, cached, holdings
 from ogtorrent.cache.order import Order
@@ -217,6 +217,7 @@ class Fill:
     async def _fetch(self) -> Torrent:
         wanted, root = self.order.metainfo, self.order.root
         partial = await asyncio.to_thread(landing.prepare, root, wanted)
+        await asyncio.to_thread(absence.note, self.order)
         written = await asyncio.to_thread(on_disk, root, wanted)
         # The version before is seeded until what it has is shared: then nobody asks for it any more.
         before, self._torrent = self._torrent, None

@@ -70,10 +70,10 @@ async def land(root: Root, torrent: Torrent) -> None:
 def tidy(root: Root, image: ImagePath) -> None:
     """Once the image stands, take away the old one, second names, an earlier download. Raises OSError."""
     partial = root.partial(image)
-    record = root.record(image)
-    for path in (partial, _alias(partial), record):
+    notes = root.record(image), root.wanted(image)
+    for path in (partial, _alias(partial), *notes):
         remove(path)
-    for path in (record, *(root.sidecar(image, kind) for kind in Sidecar)):
+    for path in (*notes, *(root.sidecar(image, kind) for kind in Sidecar)):
         remove_cut(path)
 
 

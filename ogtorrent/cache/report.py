@@ -93,7 +93,7 @@ def _gained(total: int, was: int, now: Moment, before: Moment) -> int:
 
 def _doing(last: events.Event) -> str:
     match last:
-        case events.Started() | events.Checking() | events.MakingRoom():
+        case events.Alone() | events.Started() | events.Checking() | events.MakingRoom():
             return "checking"
         case events.Progress():
             return "filling"

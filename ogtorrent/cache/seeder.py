@@ -112,6 +112,7 @@ class Seeder:
             stack.push_async_callback(self._session.close)
             self._leechers = Leechers(self._address, stack)
             await self._session.port()
+            self._session.meet_neighbours(self._address)
             await asyncio.to_thread(versions.settle_all, self._cache)
             server = await asyncio.start_unix_server(
                 self._serve, sock=home.listen(), limit=control.LARGEST_REQUEST
@@ -391,6 +392,7 @@ class Leechers:
     def session(self) -> Session:
         if self._session is None:
             self._session = Session(policy.leecher(self._address, 0))
+            self._session.meet_neighbours(self._address)
             self._stack.push_async_callback(self._session.close)
         return self._session
 

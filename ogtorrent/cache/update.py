@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ogtorrent.cache import catalogue, control, events, partition
+from ogtorrent.cache import absence, catalogue, control, events, partition
 from ogtorrent.cache.control import Seeder
 from ogtorrent.cache.inventory import cached, holdings
 from ogtorrent.cache.options import FAIL, Full, Mode, TorrentOptions
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.plan import Plan, Room, plan
 from ogtorrent.cache.server import DEFAULT_PORT, Server
-from ogtorrent.errors import OgtorrentError
+from ogtorrent.errors import OgtorrentError, RepositoryUnreachable
 from ogtorrent.layout import ImagePath, Root, cache_root
 from ogtorrent.swarm.metainfo import Metainfo
 
@@ -39,13 +40,13 @@ def update(
     repository = Server.parse(server)
     seeder = Seeder(cache, address)
     seeder.start()
-    offer = catalogue.ask(repository, image)
+    root, wanted, told = _wanted(repository, image, cache)
     # The tracker that this seat can reach comes first, whatever name the repository has for itself.
-    trackers = dict.fromkeys((repository.announce, *offer.metainfo.trackers))
+    trackers = dict.fromkeys((repository.announce, *wanted.trackers))
     order = Order(
         cache,
-        cache_root(cache, offer.mirror),
-        offer.metainfo,
+        root,
+        wanted,
         options,
         tuple(trackers),
         repository,
@@ -53,7 +54,19 @@ def update(
         _host() if name is None else name,
         full,
     )
-    return seeder.update(order)
+    return itertools.chain(told, seeder.update(order))
+
+
+def _wanted(repository: Server, image: ImagePath, cache: Path) -> tuple[Root, Metainfo, list[events.Event]]:
+    """The image's root and metainfo, from the repository or, where it is silent, as it was before that."""
+    try:
+        offer = catalogue.ask(repository, image)
+    except RepositoryUnreachable as silence:
+        found = absence.unfinished(cache, image, repository)
+        if found is None:
+            raise
+        return *found, [events.Alone(silence.server, silence.why)]
+    return cache_root(cache, offer.mirror), offer.metainfo, []
 
 
 def rehearse(

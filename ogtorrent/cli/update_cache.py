@@ -159,6 +159,8 @@ def _show_terminal(happens: Iterator[events.Event]) -> events.Event | None:
         bar = progress.add_task("", image="", told="", total=None)
         for last in happens:
             match last:
+                case events.Alone():
+                    progress.console.print(describe(last))
                 case events.Started():
                     progress.update(bar, image=last.image, total=last.size)
                 case events.Checking():
@@ -175,6 +177,12 @@ def _show_terminal(happens: Iterator[events.Event]) -> events.Event | None:
 def describe(event: events.Event) -> str:
     """One line for people; empty for a failure, which is told on standard error."""
     match event:
+        case events.Alone():
+            return words(
+                "The repository {server} does not answer ({why}); going on with what the room has.",
+                server=event.repository,
+                why=event.why,
+            )
         case events.Started():
             size = words.bytes(event.size)
             return words("{image}: {size} to {path}", image=event.image, size=size, path=event.path)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ import libtorrent as lt
 from ogtorrent.errors import CannotJoin
 from ogtorrent.swarm import policy
 from ogtorrent.swarm.metainfo import Metainfo
+from ogtorrent.swarm.neighbours import TICK, Air
 from ogtorrent.swarm.policy import LONELY, QUEUE, Settings
 from ogtorrent.swarm.torrent import Start, Torrent, places
 from ogtorrent.words import words
@@ -49,6 +52,7 @@ class Session:
         self._read: set[lt.torrent_handle] = set()  # between the last two looks for idle files
         self._given: dict[lt.torrent_handle, int] = {}  # bytes, at the last of them
         self._silent = asyncio.Event()
+        self._neighbours: asyncio.Task[None] | None = None
         self._threads: int = settings["aio_threads"]
         self._counted: asyncio.Future[Mapping[str, int]] | None = None
         self._listening: asyncio.Future[int] = self._loop.create_future()
@@ -104,6 +108,39 @@ class Session:
         torrent = Torrent(metainfo, handle, bool(trackers), self, start)
         self._torrents[handle] = torrent
         return torrent
+
+    def meet_neighbours(self, address: str) -> None:
+        """As a seat, from now on: meet who calls in the own room, and call while no tracker answers."""
+        if ":" in address:  # there is nobody to call: rooms have IPv4
+            return
+        try:
+            air = Air(address)
+        except OSError as error:
+            log.warning("no calls in the own room: %s", error)
+            return
+        self._neighbours = asyncio.ensure_future(self._call_and_answer(air))
+
+    async def _call_and_answer(self, air: Air) -> None:
+        with contextlib.closing(air):
+            try:
+                port = await self.port()
+            except CannotJoin:  # which whoever opened the session is told
+                return
+            while True:
+                by_hash = {torrent.metainfo.info_hash: torrent for torrent in self._torrents.values()}
+                for caller, call in air.heard():
+                    for torrent in filter(None, map(by_hash.get, call.info_hashes)):
+                        torrent.connect(caller[0], call.port)
+                        air.answer(caller, port, torrent.metainfo.info_hash)
+                for (address, _), call in air.answers():
+                    for torrent in filter(None, map(by_hash.get, call.info_hashes)):
+                        torrent.connect(address, call.port)
+                now = time.monotonic()
+                for info_hash, torrent in by_hash.items():
+                    if torrent.calls.due(torrent.is_lost, now):
+                        log.info("%s: no tracker answers; calling the room", torrent.metainfo.image)
+                        air.call(port, info_hash)
+                await asyncio.sleep(TICK)
 
     async def keep_queue(self) -> None:
         """As a server: promise a long queue as long as one peer alone takes. Ends only by cancellation."""
@@ -175,6 +212,8 @@ class Session:
 
     async def close(self) -> None:
         """Tell peers and trackers, for at most GOODBYE seconds, and end."""
+        if self._neighbours is not None:
+            self._neighbours.cancel()
         self._goodbyes = {handle for handle, torrent in self._torrents.items() if torrent.announces}
         self._lt.pause()  # closes the connections and announces `stopped` everywhere
         if self._goodbyes:

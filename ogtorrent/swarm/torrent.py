@@ -18,6 +18,7 @@ from ogtorrent.errors import OgtorrentError, UpdateFailed
 from ogtorrent.swarm import policy
 from ogtorrent.swarm.ledger import Ledger
 from ogtorrent.swarm.metainfo import Metainfo
+from ogtorrent.swarm.neighbours import Schedule
 from ogtorrent.swarm.policy import AGENT, ALL, CONTENT, LONELY, QUEUE
 from ogtorrent.words import words
 
@@ -131,6 +132,8 @@ class Torrent:
         self._trouble.add_done_callback(lambda trouble: trouble.cancelled() or trouble.exception())
         self.tracker_trouble = ""  # what the tracker said last, where it was a refusal or none
         self.is_refused = False  # by the tracker, which does not know this version any more
+        self._tracker_is_there = False
+        self.calls = Schedule()
 
     async def checked(self) -> bool:
         """Wait for the check of what is on disk; True where it is whole. Raises DiskTrouble."""
@@ -140,6 +143,11 @@ class Torrent:
     @property
     def is_whole(self) -> bool:
         return self._whole.is_set()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it wants peers, and no tracker is there to name some."""
+        return self.announces and self._checked.is_set() and not (self.is_whole or self._tracker_is_there)
 
     async def whole(self, timeout: float) -> bool:
         """Wait until every piece is verified; False when `timeout` seconds passed before.
@@ -343,11 +351,13 @@ class Torrent:
             case lt.tracker_error_alert() if _is_skipped(alert.error):
                 pass  # by another socket, such as loopback's, which cannot reach this tracker at all
             case lt.tracker_error_alert():
-                self.is_refused = bool(alert.failure_reason())
-                self.tracker_trouble = alert.failure_reason() or alert.error.message()
+                refusal = alert.failure_reason()
+                self.tracker_trouble = refusal or alert.error.message()
+                self.is_refused = self._tracker_is_there = bool(refusal)
             case lt.tracker_reply_alert():
                 self.is_refused = False
                 self.tracker_trouble = ""
+                self._tracker_is_there = True
             case lt.hash_failed_alert():
                 log.warning("%s: piece %d did not verify", self.metainfo.image, alert.piece_index)
             case lt.peer_ban_alert():
