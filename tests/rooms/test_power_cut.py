@@ -132,7 +132,8 @@ def test_a_killed_update_leaves_the_old_image_or_the_new_one(
         old, new = digests(here), digests(other.root / image)
         shutil.rmtree(here.parent / ".previous", ignore_errors=True)  # it would come from there
         update = pc.start(other.address, image, "--session", "peer:0")
-        seeder = until(pc.seeder)  # who looks for it at the moment itself is too late for a landing
+        # Who looks for it at the moment itself is too late for a landing; at first its lock is the command's.
+        seeder = until(lambda u=update: {pc.seeder()} - {None, u.process.pid}).pop()
         Moment(chance, cache, image, whole_run or 2.0).wait(lambda u=update: u.process.poll() is None)
         kill(pc, update.process, seeder)
         left = names(cache, image)
