@@ -102,7 +102,7 @@ class Moment:
     def __init__(self, random: random.Random, cache: Path, image: str, whole_run: float) -> None:
         self._cache, self._image = cache, image
         self.seconds = random.uniform(0, whole_run)
-        self.changes = random.randrange(4) if random.random() < 0.6 else None
+        self.changes = random.randrange(3) if random.random() < 0.75 else None
 
     def wait(self, running: Callable[[], bool]) -> None:
         began, seen, changed = time.monotonic(), names(self._cache, self._image), -1
