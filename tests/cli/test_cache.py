@@ -199,6 +199,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
     place.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "none", place], check=True)
     yield place
+    ogtorrent("cache", "stop", "--cache", place)  # it would stay, and could be found no more
     subprocess.run(["umount", "--lazy", place], check=True)
 
 
