@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 from tracker.allowlist import AllowList, Published
+from tracker.classroom import following
 from tracker.classroom.deploying import Deploying
 from tracker.classroom.following import Following
 from tracker.classroom.history import History
@@ -66,12 +67,15 @@ class Watch:
         reporters = sum(followed.under_way for followed in self._followed.values())
         return max(_SHORTEST_REPORT_PAUSE, reporters // _MOST_REPORTS_PER_SECOND)
 
-    async def picture(self) -> Snapshot:
-        """All swarms at this moment. Raises StoreDownError."""
+    async def picture(self, whole: bool = True) -> Snapshot:
+        """All swarms at this moment; if it need not be whole, without the seats of those that nobody follows.
+
+        Raises StoreDownError.
+        """
         async with self._looking:
             published = self._allow_list.published
             interval = await self._store.interval()
-            swarms = [await self._look_at(entry, interval) for entry in published]
+            swarms = [await self._look_at(entry, interval, whole) for entry in published]
             for gone in self._followed.keys() - {entry.swarm_id for entry in published}:
                 self._followed.pop(gone).end()
         swarms.sort(key=lambda swarm: (not swarm.filling, not swarm.seats, natural(swarm.name)))
@@ -103,7 +107,7 @@ class Watch:
         while True:
             began, rest = time.perf_counter(), 0.0
             try:
-                snapshot = await self.picture()
+                snapshot = await self.picture(whole=self._next is not None)
                 rest = _REST * (time.perf_counter() - began)
                 self._show(snapshot)
                 await self._keep()
@@ -122,15 +126,21 @@ class Watch:
         else:
             waiting.set_result(snapshot)
 
-    async def _look_at(self, entry: Published, interval: int) -> SwarmPicture:
+    async def _look_at(self, entry: Published, interval: int, whole: bool) -> SwarmPicture:
         followed = self._following(entry)
-        peers = await self._store.peers(entry.swarm_id)
         tally = await self._store.tally(entry.swarm_id)
-        now, epoch = self._clock(), self._epoch()
-        await _at_leisure(followed.follow(peers, interval, now, epoch))
-        if followed.deploying is not None and followed.deploying.ended is None:
-            self._unkept[followed.deploying.id] = followed.deploying
-        seats = await _at_leisure(followed.seats(now, epoch))
+        if tally.complete + tally.incomplete <= following.MOST:
+            peers = await self._store.peers(entry.swarm_id)
+            now, epoch = self._clock(), self._epoch()
+            await _at_leisure(followed.follow(peers, interval, now, epoch))
+            if followed.deploying is not None and followed.deploying.ended is None:
+                self._unkept[followed.deploying.id] = followed.deploying
+            seats = await _at_leisure(followed.seats(now, epoch))
+        else:
+            followed.lose_sight()
+            peers = await self._store.peers(entry.swarm_id) if whole else []
+            now, epoch = self._clock(), self._epoch()
+            seats = await _at_leisure(followed.at_a_glance(peers, now, epoch))
         return followed.picture(seats, tally, now, epoch)
 
     def _following(self, entry: Published) -> Following:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.tracker.conftest import Clock, Room, tracking
 from tracker import watch
+from tracker.classroom import following
 from tracker.classroom.history import History
 from tracker.classroom.record import DeploymentRecord
 from tracker.classroom.snapshot import SeatState
@@ -157,3 +158,22 @@ async def test_a_deployment_of_what_is_no_longer_published_is_over(
         await until(over)
     (record,) = await kept(file)
     assert record.seats[0].progress == 0
+
+
+async def test_more_seats_than_are_followed_are_shown_by_their_announces(
+    tmp_path: Path, file: Path, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "MOST", 3)
+    image, clock = publish("a", size=SIZE), Clock()
+    async with running(tmp_path, file, clock) as room:
+        for seat in (1, 2, 3):
+            await fill(room, image, seat, 0 if seat == 1 else SIZE // 2)
+        (swarm,) = (await room.tracker.picture()).swarms
+        assert swarm.deployment is not None and swarm.deployment.ended is None
+        await fill(room, image, 4, SIZE // 4)
+        (swarm,) = (await room.tracker.picture()).swarms
+        assert [seat.progress for seat in swarm.seats] == [0.5, 0.5, 0.75]
+        assert len(swarm.repository) == 1
+        assert swarm.deployment is not None and swarm.deployment.ended is not None
+        (swarm,) = (await room.tracker.watch.picture(whole=False)).swarms
+        assert swarm.seats == ()

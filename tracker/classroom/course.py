@@ -1,6 +1,5 @@
 """How one seat gets on in one swarm, by what its announces and reports say. `now` is an argument."""
 
-from collections import deque
 from statistics import fmean
 
 from tracker.classroom.curve import Curve
@@ -59,7 +58,7 @@ class Course:
         self.began = at
         self.done_at: float | None = None
         self.left_at_first = self.left or 0
-        self.paces: deque[tuple[float, float]] = deque()
+        self.paces: tuple[tuple[float, float], ...] = ()
         self.rate = 0.0  # bytes per second, over the last seconds in which it was heard of
         self.filled, self.rates = Curve(at), Curve(at)
         self.trouble = self.worst = None
@@ -177,9 +176,7 @@ class Course:
         self.left = left
 
     def _pace(self, at: float, rate: float) -> None:
-        self.paces.append((at, rate))
-        while at - self.paces[0][0] > _REMEMBERED:
-            self.paces.popleft()
+        self.paces = (*(pace for pace in self.paces if at - pace[0] <= _REMEMBERED), (at, rate))
         self.rate = fmean([pace for then, pace in self.paces if then > at - WINDOW])
 
     def _reports(self, now: float) -> bool:

@@ -14,6 +14,7 @@ from tracker.classroom.stragglers import median_rate, trouble_of
 from tracker.networks import address_text
 from tracker.swarm.peer import Peer, PeerStatus, Tally
 
+MOST = 1000  # seats of one image that are followed; more are no rooms that somebody watches over
 LINGER = 600.0  # seconds for which a seat that has gone is still shown
 _EVENTS = 60
 _MOST_REPORTS = 10_000  # between two looks; no site has so many seats
@@ -86,6 +87,20 @@ class Following:
                 at = self.deploying.began + took + epoch
                 self._events.append(Event(at, EventKind.ENDED, figure=took))
 
+    def lose_sight(self) -> None:
+        """There are more seats than are followed."""
+        self.end()
+        self.under_way = 0
+        for known in (self._courses, self._newest, self._reports, self._repository):
+            known.clear()
+
+    def at_a_glance(self, peers: Sequence[Peer], now: float, epoch: float) -> Iterator[Seat]:
+        """Seats by their last announces alone, without following them."""
+        self._repository = {peer.endpoint: peer for peer in peers if peer.beside_tracker}
+        for peer in peers:
+            if not peer.beside_tracker:
+                yield self._as_announced(peer, now, epoch)
+
     def seats(self, now: float, epoch: float) -> Iterator[Seat]:
         """Its seats as they are shown."""
         for course in self._courses.values():
@@ -94,7 +109,7 @@ class Following:
     def picture(self, seats: list[Seat], tally: Tally, now: float, epoch: float) -> SwarmPicture:
         """The swarm with these seats, in the order in which people count them."""
         deploying = self.deploying
-        repository = [self._beside(peer, now, epoch) for peer in self._repository.values()]
+        repository = [self._as_announced(peer, now, epoch) for peer in self._repository.values()]
         return SwarmPicture(
             name=self.published.name,
             info_hash=self.published.swarm_id,
@@ -193,7 +208,7 @@ class Following:
         if self.deploying is not None:
             self.deploying.part(seat)
 
-    def _beside(self, peer: Peer, now: float, epoch: float) -> Seat:
+    def _as_announced(self, peer: Peer, now: float, epoch: float) -> Seat:
         address = address_text(peer.endpoint[:-2])
         course = Course(peer.endpoint, address, self._room_name(peer.endpoint[:-2]), peer.seen)
         course.announced(peer)
