@@ -101,8 +101,10 @@ def test_seats_take_a_rebuilt_image_and_keep_the_old_one_until_it_stands(tmp_pat
             assert stand(seat.place(IMAGE), new), seat.host.name
             assert_sidecars_equal(repository, seat)
             assert set(tree(seat.place(IMAGE).parent)) == {
-                "windows.img" + suffix for suffix in ("", *SIDECARS)
+                *("windows.img" + suffix for suffix in ("", *SIDECARS)),
+                *(".previous/windows.img" + suffix for suffix in ("", ".torrent")),
             }
+            assert stand(seat.place(IMAGE).parent / ".previous" / "windows.img", old)
 
 
 def test_a_seat_that_is_killed_stops_nobody_and_goes_on_from_what_it_has(tmp_path: Path) -> None:
