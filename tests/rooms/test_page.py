@@ -44,7 +44,7 @@ def tile(page: Page, seat: Seat) -> Locator:
 async def test_a_room_fills_before_its_eyes_and_it_says_who_needs_somebody(tmp_path: Path) -> None:
     with Room(seats=6, rate=40) as room:
         repository = Repository(room.repository, tmp_path / "repository")
-        write_random(repository.images / IMAGE, 64 * MEBIBYTE, seed=1)
+        write_random(repository.images / IMAGE, 40 * MEBIBYTE, seed=1)
         await asyncio.to_thread(repository.serve)
         await asyncio.to_thread(repository.until_ready, IMAGE)
         *hosts, onlooker = room.seats

@@ -199,6 +199,7 @@ async def test_behind_nginx_each_seat_has_its_own_address_and_cannot_feign_anoth
         reply = await room.announce(image, seat=seat, headers=forwarded(SPOOFED), ip=SPOOFED)
     assert reply[b"peers"] == b"\x7f\0\0\x07\x1a\xe1"
     for port in (direct, nginx):
-        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/") as page:
+        url = f"http://127.0.0.1:{port}/rooms/127.0.0.0/24"
+        async with aiohttp.ClientSession() as session, session.get(url) as page:
             html = await page.text()
         assert "127.0.0.7" in html and "127.0.0.8" in html and SPOOFED not in html
