@@ -18,6 +18,8 @@ from machines import Seat, Server, image, published, until
 from tracker.classroom import report
 from tracker.classroom.report import Doing, Report
 
+pytestmark = pytest.mark.room
+
 MIB = 2**20
 SLOW = 2 * MIB  # bytes a second of a server that is to be met in the middle of a download
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -30,6 +30,8 @@ IN_THE_MIDDLE = """
 import os, signal, sys, time
 from ogtorrent.cache import sharing
 from ogtorrent.cli import main
+
+pytestmark = pytest.mark.room
 write, pieces = sharing.Sharing._write, []
 def stop(self, part, data):
     write(self, part, data)

@@ -17,6 +17,8 @@ from machines import Seat, Server, image, ogtorrent, published, until
 from ogtorrent.cache import events
 from ogtorrent.swarm import metainfo
 
+pytestmark = pytest.mark.room
+
 MIB = 2**20
 SIZE = 3 * MIB + 5
 Serve, Seats = Callable[..., Server], Callable[..., Seat]
