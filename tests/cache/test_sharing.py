@@ -19,6 +19,8 @@ from machines import DEADLINE, Seat, Server, environment, image, ogtorrent, publ
 from ogtorrent.cache import events
 from ogtorrent.swarm.metainfo import Metainfo, piece_length
 
+pytestmark = pytest.mark.room
+
 MIB = 2**20
 SIZE = 8 * MIB
 PIECE = piece_length(SIZE)
@@ -30,8 +32,6 @@ IN_THE_MIDDLE = """
 import os, signal, sys, time
 from ogtorrent.cache import sharing
 from ogtorrent.cli import main
-
-pytestmark = pytest.mark.room
 write, pieces = sharing.Sharing._write, []
 def stop(self, part, data):
     write(self, part, data)
