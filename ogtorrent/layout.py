@@ -195,6 +195,15 @@ class Root:
     def image_of_torrent(self, torrent: Path) -> ImagePath:
         return self.locate(torrent.with_name(torrent.name.removesuffix(Sidecar.TORRENT)))
 
+    def torrent_images(self) -> Iterator[ImagePath]:
+        """Every image that a `.torrent` is named for, whether it stands or not; others are passed over."""
+        for torrent in self.torrents():
+            try:
+                image = self.image_of_torrent(torrent)
+            except BadName:
+                continue
+            yield image
+
     def images(self) -> Iterator[ImagePath]:
         """Every image below the root, in order. Links to directories are not followed."""
         for directory, folders, files in os.walk(self.path):
@@ -279,6 +288,11 @@ def cache_roots(cache: Path) -> Iterator[Root]:
         root = cache_root(cache, mirror)
         if root.path.is_dir():
             yield root
+
+
+def name_in(cache: Path, place: Path) -> str:
+    """How records and the seeder of a cache call what stands there."""
+    return str(place.relative_to(cache))
 
 
 def seeder_home(cache: Path) -> Path:

@@ -53,6 +53,7 @@ class Watch:
         self._allow_list, self._store, self._networks = allow_list, store, networks
         self._clock, self._wall = clock, wall
         self._followed: dict[InfoHash, Following] = {}
+        self._under_way = 0  # seats that were so at the last look, in all swarms
         self._interrupted: dict[str, tuple[DeploymentRecord, float]] = {}
         self._looking = asyncio.Lock()
         self._next: asyncio.Future[Snapshot] | None = None
@@ -64,8 +65,7 @@ class Watch:
     def hear(self, published: Published, endpoint: bytes, report: Report) -> int:
         """Take in a report; returns the seconds until the next is wanted."""
         self._following(published).hear(endpoint, report, self._clock())
-        reporters = sum(followed.under_way for followed in self._followed.values())
-        return max(_SHORTEST_REPORT_PAUSE, reporters // _MOST_REPORTS_PER_SECOND)
+        return max(_SHORTEST_REPORT_PAUSE, self._under_way // _MOST_REPORTS_PER_SECOND)
 
     async def picture(self, whole: bool = True) -> Snapshot:
         """All swarms at this moment; if it need not be whole, without the seats of those that nobody follows.
@@ -78,6 +78,7 @@ class Watch:
             swarms = [await self._look_at(entry, interval, whole) for entry in published]
             for gone in self._followed.keys() - {entry.swarm_id for entry in published}:
                 self._followed.pop(gone).end()
+            self._under_way = sum(followed.under_way for followed in self._followed.values())
         swarms.sort(key=lambda swarm: (not swarm.filling, not swarm.seats, natural(swarm.name)))
         return Snapshot(self._clock() + self._epoch(), interval, tuple(swarms))
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.server import Server
-from ogtorrent.errors import HostileMetainfo
 from ogtorrent.files import write_whole
 from ogtorrent.layout import ImagePath, Root, Sidecar, cache_roots
 from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import Metainfo
+from ogtorrent.swarm.sidecars import metainfo_of
 
 
 def note(order: Order) -> None:
@@ -30,18 +30,7 @@ def unfinished(cache: Path, image: ImagePath, repository: Server) -> tuple[Root,
         if not root.image(image).exists():
             notes.append(root.sidecar(image, Sidecar.TORRENT))  # another seat's, copied here by hand
         for path in notes:
-            wanted = _read(path)
-            if wanted is not None and _is_of(wanted, root, image) and repository.announce in wanted.trackers:
+            wanted = metainfo_of(root, image, path)
+            if wanted is not None and wanted.stamp is not None and repository.announce in wanted.trackers:
                 return root, wanted
     return None
-
-
-def _read(path: Path) -> Metainfo | None:
-    try:
-        return metainfo.read(path)
-    except (OSError, HostileMetainfo):
-        return None
-
-
-def _is_of(wanted: Metainfo, root: Root, image: ImagePath) -> bool:
-    return (wanted.name, wanted.image) == (root.mirror.name, image) and wanted.stamp is not None

@@ -32,6 +32,7 @@ from ogtorrent.cache.plan import (
 from ogtorrent.cache.safe import kept_safe, on_disk
 from ogtorrent.cache.sharing import Sharing
 from ogtorrent.errors import CacheFull, CannotJoin, CorruptImage, NotWritable, OgtorrentError, UpdateFailed
+from ogtorrent.layout import name_in
 from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.sidecars import write_sidecars
 from ogtorrent.swarm.torrent import DiskTrouble, Progress, Start, Torrent, places
@@ -163,7 +164,7 @@ class Fill:
         if not isinstance(step, NoSpace | InPlace):
             return step
         tending = self._company.tending()
-        busy = {*tending.filling, *tending.held} - {str(order.place.relative_to(order.cache))}
+        busy = {*tending.filling, *tending.held} - {name_in(order.cache, order.place)}
         held = await asyncio.to_thread(lambda: list(holdings(order.cache, order.place, tending.taking, busy)))
         space = Room(space.free, space.total, held)
         return plan(order.metainfo, found, space, order.verify, checked, order.full)
@@ -182,7 +183,7 @@ class Fill:
 
     def _record(self) -> None:
         try:
-            records.use(self.order.cache, str(self.order.place.relative_to(self.order.cache)), time.time())
+            records.use(self.order.cache, name_in(self.order.cache, self.order.place), time.time())
         except NotWritable as error:  # the image stands, whatever is remembered of it
             log.warning("%s", error)
 

@@ -9,10 +9,9 @@ from enum import IntEnum
 from pathlib import Path
 
 from ogtorrent.cache import records, versions
-from ogtorrent.errors import BadName, HostileMetainfo
-from ogtorrent.layout import ImagePath, Root, Sidecar, cache_roots
-from ogtorrent.swarm import metainfo
+from ogtorrent.layout import ImagePath, Root, Sidecar, cache_roots, name_in
 from ogtorrent.swarm.metainfo import Metainfo
+from ogtorrent.swarm.sidecars import metainfo_of
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Cached:
 
 def cached(root: Root, image: ImagePath) -> Cached:
     place = root.image(image)
-    beside = _beside(root, image)
+    beside = metainfo_of(root, image)
     described = beside is not None and beside.describes(place)
     return Cached(
         place.exists(),
@@ -43,22 +42,10 @@ def cached(root: Root, image: ImagePath) -> Cached:
     )
 
 
-def _beside(root: Root, image: ImagePath) -> Metainfo | None:
-    try:
-        beside = metainfo.read(root.sidecar(image, Sidecar.TORRENT))
-    except (OSError, HostileMetainfo):
-        return None
-    return beside if (beside.name, beside.image) == (root.mirror.name, image) else None
-
-
 def inventory(cache: Path) -> Iterator[tuple[Root, Metainfo]]:
     """Every whole image of a cache."""
     for root in cache_roots(cache):
-        for torrent in root.torrents():
-            try:
-                image = root.image_of_torrent(torrent)
-            except BadName:
-                continue
+        for image in root.torrent_images():
             whole = standing_image(root, image)
             if whole is not None:
                 yield root, whole
@@ -66,7 +53,7 @@ def inventory(cache: Path) -> Iterator[tuple[Root, Metainfo]]:
 
 def standing_image(root: Root, image: ImagePath) -> Metainfo | None:
     """The metainfo of an image that stands whole."""
-    beside = _beside(root, image)
+    beside = metainfo_of(root, image)
     return beside if beside is not None and beside.describes(root.image(image)) else None
 
 
@@ -103,16 +90,12 @@ def holdings(
     for root in cache_roots(cache):
         for image in root.hidden():
             kept = root.previous(image)
-            if os.path.lexists(kept) and str(root.image(image).relative_to(cache)) not in busy:
+            if os.path.lexists(kept) and name_in(cache, root.image(image)) not in busy:
                 yield Holding(Kind.PREVIOUS, root, image, allocated(kept), (0, kept.lstat().st_ctime))
-        for torrent in root.torrents():
-            try:
-                image = root.image_of_torrent(torrent)
-            except BadName:
-                continue
+        for image in root.torrent_images():
             place = root.image(image)
-            name = str(place.relative_to(cache))
-            if place == wanted or name in busy or not place.exists() or _beside(root, image) is None:
+            name = name_in(cache, place)
+            if place == wanted or name in busy or not place.exists() or metainfo_of(root, image) is None:
                 continue
             record = known[name]
             yield Holding(
@@ -120,7 +103,10 @@ def holdings(
                 root,
                 image,
                 allocated(place),
-                (record.turn, torrent.stat().st_mtime),  # what was never used: since it was brought
+                (
+                    record.turn,
+                    root.sidecar(image, Sidecar.TORRENT).stat().st_mtime,
+                ),  # what was never used: since it was brought
                 record.pinned,
                 taking.get(name, 0) > 0,
             )

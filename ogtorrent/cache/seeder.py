@@ -22,6 +22,7 @@ from ogtorrent.cache.options import Mode
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.reporter import Reporter
 from ogtorrent.errors import ImageLocked, OgtorrentError
+from ogtorrent.layout import name_in
 from ogtorrent.swarm import policy
 from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.session import Session
@@ -238,7 +239,7 @@ class Seeder:
         return sum(running.fill.promised for running in self._fills.values())
 
     def _named(self, place: Path) -> str:
-        return str(place.relative_to(self._cache))
+        return name_in(self._cache, place)
 
     def _give_up(self, place: Path) -> None:
         """Another image needs the room of this one."""

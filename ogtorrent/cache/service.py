@@ -19,8 +19,8 @@ from ogtorrent.cache.hours import Quiet
 from ogtorrent.cache.inventory import standing_image
 from ogtorrent.cache.mounts import Mounts, Standing
 from ogtorrent.cache.seeder import Seeder, log_to_stderr, stop_on_signals
-from ogtorrent.errors import BadName, NoCache, NotWritable
-from ogtorrent.layout import ImagePath, Root, cache_roots
+from ogtorrent.errors import NoCache, NotWritable
+from ogtorrent.layout import ImagePath, Root, Sidecar, cache_roots
 from ogtorrent.watch import ANYWAY, Changes
 
 log = logging.getLogger(__name__)
@@ -161,11 +161,10 @@ class Keeper:
         found = {}
         try:
             for root in cache_roots(self._standing.path):
-                for torrent in root.torrents():
+                for image in root.torrent_images():
                     try:
-                        image = root.image_of_torrent(torrent)
-                        status = torrent.stat()
-                    except (BadName, FileNotFoundError):
+                        status = root.sidecar(image, Sidecar.TORRENT).stat()
+                    except FileNotFoundError:
                         continue
                     signature = (status.st_ino, status.st_size, status.st_mtime_ns)
                     found[root.image(image)] = (root, image, signature)

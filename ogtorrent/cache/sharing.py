@@ -41,7 +41,6 @@ class Sharing:
         self._order = order
         self._wanted = order.metainfo
         self._hashes = order.metainfo.hashes()
-        self._partial = partial
         self._resumed = any(Path(path).exists() for path in places(order.metainfo, partial))
         self._target = Stream(order.metainfo, partial)
         self._unsized = {

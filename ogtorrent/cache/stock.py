@@ -13,7 +13,7 @@ from ogtorrent.cache import control, records, removal, versions
 from ogtorrent.cache.inventory import Cached, cached
 from ogtorrent.cache.records import Record
 from ogtorrent.errors import AmbiguousImage, BadName, ImagePinned, NotInCache, NotWritable
-from ogtorrent.layout import ImagePath, Root, cache_roots
+from ogtorrent.layout import ImagePath, Root, cache_roots, name_in
 from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.words import words
 
@@ -32,10 +32,10 @@ class Item:
 def stock(cache: Path) -> Iterator[Item]:
     known = records.read(cache)
     for root in cache_roots(cache):
-        images = {*root.images(), *root.hidden(), *_with_torrents(root)}
+        images = {*root.images(), *root.hidden(), *root.torrent_images()}
         for image in sorted(images):
             found = cached(root, image)
-            name = str(root.image(image).relative_to(cache))
+            name = name_in(cache, root.image(image))
             if found.stands or found.partial or found.previous:
                 yield Item(root, image, name, found, known[name])
 
@@ -69,13 +69,13 @@ def remove(cache: Path, names: Sequence[str], force: bool) -> None:
     images = [find(cache, name) for name in names]
     known = records.read(cache)
     for root, image in images:
-        if known[_name(cache, root, image)].pinned and not force:
+        if known[name_in(cache, root.image(image))].pinned and not force:
             raise ImagePinned(str(image))
     for root, image in images:
         with control.held(cache, root, image), _writing(root, image):
             removal.remove_image(root, image)
         with contextlib.suppress(NotWritable):  # it is gone, whatever is remembered of it
-            records.forget(cache, _name(cache, root, image))
+            records.forget(cache, name_in(cache, root.image(image)))
 
 
 def rollback(cache: Path, name: str) -> Metainfo:
@@ -84,14 +84,14 @@ def rollback(cache: Path, name: str) -> Metainfo:
     with control.held(cache, root, image), _writing(root, image):
         stands = versions.rollback(root, image)
     with contextlib.suppress(NotWritable):
-        records.use(cache, _name(cache, root, image), time.time())
+        records.use(cache, name_in(cache, root.image(image)), time.time())
     return stands
 
 
 def pin(cache: Path, names: Sequence[str], pinned: bool) -> None:
     """Raises NotInCache, AmbiguousImage, NotWritable."""
     for root, image in [find(cache, name) for name in names]:
-        records.pin(cache, _name(cache, root, image), pinned)
+        records.pin(cache, name_in(cache, root.image(image)), pinned)
 
 
 @contextlib.contextmanager
@@ -100,13 +100,3 @@ def _writing(root: Root, image: ImagePath) -> Iterator[None]:
         yield
     except OSError as error:
         raise NotWritable.of(Path(error.filename or root.image(image)), error) from error
-
-
-def _name(cache: Path, root: Root, image: ImagePath) -> str:
-    return str(root.image(image).relative_to(cache))
-
-
-def _with_torrents(root: Root) -> Iterator[ImagePath]:
-    for torrent in root.torrents():
-        with contextlib.suppress(BadName):
-            yield root.image_of_torrent(torrent)

@@ -16,12 +16,11 @@ import logging
 import os
 from pathlib import Path
 
-from ogtorrent.errors import HostileMetainfo, NotInCache, NotWritable
+from ogtorrent.errors import NotInCache, NotWritable
 from ogtorrent.files import aside, exchange, remove, remove_cut, sync_directory, write_whole
 from ogtorrent.layout import ImagePath, Root, Sidecar, cache_roots
-from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import Metainfo
-from ogtorrent.swarm.sidecars import write_sidecars, write_sums
+from ogtorrent.swarm.sidecars import metainfo_of, write_sidecars, write_sums
 from ogtorrent.swarm.torrent import places
 from ogtorrent.words import words
 
@@ -102,8 +101,8 @@ def settle(root: Root, image: ImagePath) -> None:
             remove(stepped_aside)
     if not kept.parent.is_dir():
         return
-    before = _read(root, image, root.previous_torrent(image))
-    going = _read(root, image, leaving)
+    before = metainfo_of(root, image, root.previous_torrent(image))
+    going = metainfo_of(root, image, leaving)
     if going is not None and going.describes(place):  # it had not left yet
         write_sidecars(root, going)
         remove(leaving)
@@ -162,13 +161,5 @@ def _sync(root: Root, image: ImagePath) -> None:
 
 
 def _described(root: Root, image: ImagePath, torrent: Path, place: Path) -> Metainfo | None:
-    found = _read(root, image, torrent)
+    found = metainfo_of(root, image, torrent)
     return found if found is not None and found.describes(place) else None
-
-
-def _read(root: Root, image: ImagePath, torrent: Path) -> Metainfo | None:
-    try:
-        found = metainfo.read(torrent)
-    except (OSError, HostileMetainfo):
-        return None
-    return found if (found.name, found.image) == (root.mirror.name, image) else None

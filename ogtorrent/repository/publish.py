@@ -14,7 +14,7 @@ from ogtorrent.repository.hashing import Progress, hash_files
 from ogtorrent.repository.writers import is_open_for_writing
 from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import File, Metainfo, Stamp
-from ogtorrent.swarm.sidecars import write_sidecars
+from ogtorrent.swarm.sidecars import metainfo_of, write_sidecars
 from ogtorrent.words import words
 
 
@@ -90,13 +90,8 @@ def stands(root: Root, published: Metainfo) -> bool:
 
 def standing(root: Root, image: ImagePath) -> Metainfo | None:
     """The metainfo beside an image, where it is ours and still describes the image."""
-    try:
-        written = metainfo.read(root.sidecar(image, Sidecar.TORRENT))
-    except (OSError, HostileMetainfo):
-        return None
-    if (written.name, written.image) != (root.mirror.name, image) or not stands(root, written):
-        return None
-    return written
+    written = metainfo_of(root, image)
+    return written if written is not None and stands(root, written) else None
 
 
 def publish(root: Root, image: ImagePath, trackers: Sequence[str], progress: Progress) -> Metainfo:

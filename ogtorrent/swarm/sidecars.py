@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from ogtorrent.errors import HostileMetainfo
 from ogtorrent.files import write_whole
-from ogtorrent.layout import Root, Sidecar
+from ogtorrent.layout import ImagePath, Root, Sidecar
+from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import Metainfo
+
+
+def metainfo_of(root: Root, image: ImagePath, torrent: Path | None = None) -> Metainfo | None:
+    """What `torrent`, or else the image's sidecar, says of an image; None where it cannot be read, or is of
+    another image."""
+    try:
+        found = metainfo.read(torrent or root.sidecar(image, Sidecar.TORRENT))
+    except (OSError, HostileMetainfo):
+        return None
+    return found if (found.name, found.image) == (root.mirror.name, image) else None
 
 
 def write_sidecars(root: Root, published: Metainfo) -> None:

@@ -235,13 +235,13 @@ def test_another_image_under_the_same_name_stands_until_it_is_replaced(slow: Ser
 def test_an_interrupted_download_goes_on_from_where_it_was(slow: Server, seat: Seats) -> None:
     server, pc = slow, seat()
     running = pc.start(server.address, "windows.img")
-    running.until_bytes_come()
+    came = running.until_bytes_come()
     running.process.send_signal(signal.SIGINT)
     assert running.end().code == 130
     assert not (pc.cache / "images" / "windows.img").exists()
 
     again = pc.start(server.address, "windows.img")
-    came = again.until_bytes_come()
+    again.until_bytes_come()
     number = pc.seeder()
     assert number is not None
     os.kill(number, signal.SIGKILL)  # as when the power goes
@@ -250,7 +250,8 @@ def test_an_interrupted_download_goes_on_from_where_it_was(slow: Server, seat: S
     assert not (pc.cache / "images" / "windows.img").exists()
 
     last = pc.update(server.address, "windows.img").done
-    assert last.fetched < 2 * SLOW - came.done // 2
+    # A kill may cost what came since; an interrupt nothing but the blocks that were on their way.
+    assert last.fetched < 2 * SLOW - came.done + 64 * 1024
     assert_filled(pc, server, "windows.img", "images/windows.img")
 
 
