@@ -1,0 +1,47 @@
+"""Where every image, sidecar, overlay and partial download lives: the only joiner of paths.
+
+Three OpenGnsys trees and the bare folder, on the repository and, mirrored, on a cache:
+
+    layout    image root on the repository        the same root on a cache
+    current   /opt/opengnsys/repo/images          $CACHE/opt/opengnsys/repo/images
+    legacy    /opt/opengnsys/images               $CACHE/opt/opengnsys/images
+    eac       /var/opt/PACKAGE/hdimages           $CACHE/var/opt/PACKAGE/hdimages
+    bare      any folder, say /srv/images         $CACHE/images
+
+The current layout has two more roots beside its images, `groups` and `clients`: what is laid over
+GROUP/IMAGE or CLIENT/IMAGE is an image there, a directory.
+"""
+
+from ogtorrent.layout.cache import (
+    cache_root,
+    cache_roots,
+    name_in,
+    overlay_roots,
+    records_file,
+    seeder_home,
+    seeder_place,
+)
+from ogtorrent.layout.names import ImagePath, Sidecar, checked_component
+from ogtorrent.layout.root import Layer, Layout, Mirror, Root
+from ogtorrent.layout.trees import Tree, default_root, enclosing, recognise
+
+__all__ = [
+    "ImagePath",
+    "Layer",
+    "Layout",
+    "Mirror",
+    "Root",
+    "Sidecar",
+    "Tree",
+    "cache_root",
+    "cache_roots",
+    "checked_component",
+    "default_root",
+    "enclosing",
+    "name_in",
+    "overlay_roots",
+    "recognise",
+    "records_file",
+    "seeder_home",
+    "seeder_place",
+]
