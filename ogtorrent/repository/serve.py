@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from aiohttp import web
 
@@ -18,6 +19,8 @@ from ogtorrent.errors import CannotJoin
 from ogtorrent.layout import Root
 from ogtorrent.repository import catalogue
 from ogtorrent.repository.addresses import announce_urls, own_announce_url, own_networks
+from ogtorrent.repository.mirror.mirroring import Mirroring
+from ogtorrent.repository.mirror.shelf import Shelf
 from ogtorrent.repository.publisher import Publisher
 from ogtorrent.repository.seeder import Seeder
 from ogtorrent.repository.writers import survive_lease_breaks
@@ -48,6 +51,8 @@ class Wanted:
     trust_proxy: Sequence[tracker.server.IPNetwork] = ()
     rooms: Mapping[tracker.server.IPNetwork, str] = field(default_factory=dict)
     store: str | None = None
+    mirrors: Sequence[str | Path] = ()
+    mirrored: Sequence[str] = ()  # globs of images; none are all
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,10 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
         app = web.Application()
         tracking = _tracker(app, wanted)
         publisher = Publisher(wanted.root, trackers)
-        catalogue.attach(app, publisher)
+        shelf = Shelf(publisher, trackers)
+        taking = partial(Session, policy.leecher(wanted.address, 0))
+        mirroring = Mirroring(wanted.mirrors, wanted.mirrored, shelf, taking)
+        catalogue.attach(app, publisher, shelf.notes)
         runner = tracker.server.Runner(app, access_log=None, shutdown_timeout=LINGER)
         await runner.setup()
         try:
@@ -92,7 +100,7 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
                     images = len(seeder.images())
                     ready(Served(wanted.root, wanted.address, port, await session.port(), trackers, images))
 
-                await _work(publisher, answering, seeder, session, told, stop)
+                await _work(publisher, answering, seeder, session, mirroring, told, stop)
             finally:
                 await session.close()  # before the tracker, which is to hear `stopped`
         finally:
@@ -105,6 +113,7 @@ async def _work(
     answering: Callable[[], AbstractAsyncContextManager[None]],
     seeder: Seeder,
     session: Session,
+    mirroring: Mirroring,
     told: Callable[[], Awaitable[None]],
     stop: asyncio.Event,
 ) -> None:
@@ -118,6 +127,7 @@ async def _work(
             workers.append(group.create_task(seeder.run(seeding.set)))
             workers.append(group.create_task(session.keep_queue()))
             await seeding.wait()
+            workers.append(group.create_task(mirroring.run()))
             await told()
             await stop.wait()
             log.info("ending: peers and trackers are told")
