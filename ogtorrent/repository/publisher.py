@@ -86,7 +86,6 @@ class Publisher:
 
     def enter(self, published: Metainfo) -> None:
         """Enter an image that somebody has put in place while he held `still`."""
-        log.info("%s: published", published.image)
         self._stand(published)
 
     def _survey(self) -> None:

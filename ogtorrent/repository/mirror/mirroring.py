@@ -35,7 +35,7 @@ from ogtorrent.words import words
 
 log = logging.getLogger(__name__)
 
-POLL = 10.0  # seconds between looks at a source
+POLL = 5.0  # seconds between looks at a source
 
 _AWAY = (RepositoryUnreachable, NotARepository, UnknownRoot)
 

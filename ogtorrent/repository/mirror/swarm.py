@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 
 TICK = 1.0  # seconds between looks at a download
 TELL = 10.0  # seconds between lines that tell how far it is
-RENEW = 10.0  # seconds between looks whether the source has another version by now
+RENEW = 5.0  # seconds between looks whether the source has another version by now
+FAREWELL = 3.0  # seconds that the source's tracker gets to hear that it came
 PATIENCE = 120.0  # seconds without a byte before it is given up for a while
 REFUSED = 30.0  # likewise, where the tracker refuses
 
@@ -95,6 +96,7 @@ class Repository:
             async with kept_safe(root, torrent):
                 await self._until_whole(torrent, shelf)
             await torrent.flushed()
+            await torrent.reported(FAREWELL)
         finally:
             session.remove(torrent)  # and the source's tracker is told
 
