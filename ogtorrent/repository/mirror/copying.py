@@ -64,6 +64,13 @@ class Copying:
         if not self.done:
             self.forget()
         self._partial.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._copy_all()
+        finally:
+            with contextlib.suppress(FileNotFoundError):  # nothing has come
+                self._make_safe([path for path in self.targets if path.exists()])
+
+    def _copy_all(self) -> None:
         start, safe = 0, self.done
         for source, target, file, mtime in zip(
             self._seen.paths, self.targets, self._seen.files, self._seen.mtimes, strict=True
@@ -74,7 +81,6 @@ class Copying:
                 safe = self._copy(source, target, start, end, safe)
             os.utime(target, ns=(mtime, mtime))
             start = end
-        self._make_safe(self.targets)
 
     def _copy(self, source: Path, target: Path, start: int, end: int, safe: int) -> int:
         """Copy what is missing of one file; how far it is safe then."""

@@ -118,14 +118,17 @@ class Repository:
 
     async def _until_whole(self, torrent: Torrent, shelf: Shelf) -> None:
         image, size = torrent.metainfo.image, torrent.metainfo.size
+        checked = asyncio.ensure_future(torrent.checked())
+        while not (await asyncio.wait((checked,), timeout=TICK))[0]:
+            shelf.coming(self.name, image, size, torrent.follow().done)
+        checked.result()
         began = told = gained = renewed = time.monotonic()
-        best = -1
+        best = had = torrent.follow().done
         while not await torrent.whole(TICK):
             progress, now = torrent.follow(), time.monotonic()
-            if progress.done > best or progress.checking:
+            if progress.done > best:
                 best, gained = progress.done, now
-            if not progress.checking:
-                shelf.coming(self.name, image, size, progress.done)
+            shelf.coming(self.name, image, size, progress.done)
             if now - told >= TELL:
                 told = now
                 log.info("%s: %d %% of it came from %s", image, 100 * progress.done // size, self.name)
@@ -134,8 +137,8 @@ class Repository:
                 renewed = time.monotonic()
             if now - gained > (REFUSED if torrent.is_refused else PATIENCE):
                 raise self._nobody(torrent, now - gained)
-        given = sum(torrent.follow().given.values())
-        log.info("%s: brought from %s in %.1f s, %d bytes", image, self.name, time.monotonic() - began, given)
+        seconds = time.monotonic() - began
+        log.info("%s: brought from %s in %.1f s, %d bytes", image, self.name, seconds, size - had)
 
     async def _renew(self, torrent: Torrent) -> None:
         """Raises Superseded. A source that is silent may come back: what it began is good until then."""
