@@ -42,18 +42,29 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.name = str(path)
         self._path = path
+        self._root: Root | None = None
         self._waiting: dict[ImagePath, Waiting] = {}
 
     def look(self) -> Sequence[Listed]:
         try:
-            root = layout.recognise(self._path)
-            next(self._path.iterdir(), None)  # a dead mount says so here
+            root = self._recognised()
+            next(root.path.iterdir(), None)  # a dead mount says so here
         except OSError as error:
             raise UnknownRoot(self.name, f"{error.strerror}.") from error
         listed = [one for one in (self._listed(root, image) for image in root.images()) if one is not None]
         if not listed and not any(self._path.iterdir()):
             raise UnknownRoot(self.name, words("The folder is empty: is it mounted?"))
         return listed
+
+    def _recognised(self) -> Root:
+        """The same layout as at first: half a tree would look like a bare folder. Raises UnknownRoot."""
+        found = layout.recognise(self._path)
+        if self._root is None:
+            self._root = found
+        if found != self._root:
+            why = words("It was of the layout {layout}: is it mounted?", layout=self._root.mirror.layout)
+            raise UnknownRoot(self.name, why)
+        return found
 
     def _listed(self, root: Root, image: ImagePath) -> Listed | None:
         try:
@@ -82,7 +93,7 @@ class Folder:
 
     def _contents(self, image: ImagePath) -> Contents:
         try:
-            return contents(layout.recognise(self._path), image)
+            return contents(self._recognised(), image)
         except OSError as error:
             raise UnknownRoot(self.name, f"{error.strerror}.") from error
 
@@ -92,7 +103,7 @@ class Folder:
         is_directory = before.files[0].path != image.parts
         shelf.check_place(self.name, image, is_directory)
         partial = shelf.root.partial(image)
-        copying = Copying(before, layout.recognise(self._path).image(image), partial, offer.version)
+        copying = Copying(before, self._recognised().image(image), partial, offer.version)
         if not copying.shares_disk():
             needed = before.size - copying.done
             await asyncio.to_thread(shelf.check_room, self.name, image, needed)
@@ -144,7 +155,7 @@ class Folder:
     def _sum(self, image: ImagePath, mtime: int) -> str | None:
         """The MD5 that OpenGnsys wrote beside the image after it; None where there is none."""
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            file = layout.recognise(self._path).sidecar(image, Sidecar.FULL_SUM)
+            file = self._recognised().sidecar(image, Sidecar.FULL_SUM)
             if file.stat().st_mtime_ns >= mtime:
                 found = file.read_text()[:64].strip()
                 return found if _MD5(found) else None

@@ -157,8 +157,8 @@ class Mirroring:
 
     def _conflict(self, source: Source, step: Compare) -> None:
         why = words(
-            "{image} is another one here than at {source}, and stays: rename or remove it here to have the "
-            "source's.",
+            "The image {image!r} is another one here than at {source}, and stays. Rename or remove it here to "
+            "have the source's.",
             image=str(step.image),
             source=source.name,
         )
@@ -186,7 +186,11 @@ class Mirroring:
             case Wait(state=state, stands=False) if state != "refused":
                 self._shelf.coming(source.name, image, offers[image].size, 0)
             case Keep():
-                why = words("{source} has it no more; it is kept here", source=source.name)
+                why = words(
+                    "{source} has the image {image!r} no more; it is kept here",
+                    source=source.name,
+                    image=str(image),
+                )
                 notes[image] = Note(source.name, State.KEPT, why=why)
                 self._tell(image, why)
             case Bring() | Compare() | Wait() | Busy() | Elsewhere():
@@ -204,4 +208,4 @@ class Mirroring:
         if self._told.get(about, "") != sentence:
             self._told[about] = sentence
             if sentence:
-                log.warning("%s", sentence if not isinstance(about, ImagePath) else f"{about}: {sentence}")
+                log.warning("%s", sentence)

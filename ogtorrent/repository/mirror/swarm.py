@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from ogtorrent.errors import CannotJoin, MirrorFailed, NotWritable, OgtorrentError
+from ogtorrent.errors import CannotJoin, HostileMetainfo, MirrorFailed, NotWritable, OgtorrentError
 from ogtorrent.fetch import catalogue
 from ogtorrent.fetch.catalogue import Listed
 from ogtorrent.fetch.partial import make_durable, prepare
@@ -34,7 +34,7 @@ TICK = 1.0  # seconds between looks at a download
 TELL = 10.0  # seconds between lines that tell how far it is
 RENEW = 5.0  # seconds between looks whether the source has another version by now
 FAREWELL = 3.0  # seconds that the source's tracker gets to hear that it came
-PATIENCE = 120.0  # seconds without a byte before it is given up for a while
+PATIENCE = 60.0  # seconds without a byte before it is given up for a while
 REFUSED = 30.0  # likewise, where the tracker refuses
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -79,7 +79,12 @@ class Repository:
 
     def _asked(self, offer: Listed) -> tuple[Server, Metainfo]:
         server = Server.parse(self._server)
-        return server, catalogue.ask(server, offer.image).metainfo
+        try:
+            return server, catalogue.ask(server, offer.image).metainfo
+        except HostileMetainfo as error:
+            why = words("its metainfo is refused, {why}", why=error.why)
+            advice = words("Publish the image anew there.")
+            raise MirrorFailed(str(offer.image), self.name, why, advice) from error
 
     async def _fetch(self, server: Server, wanted: Metainfo, shelf: Shelf) -> None:
         root, name = shelf.root, self.name
