@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from machines import Server
+from machines import until as soon
 
 from benchmarks.room import Room
 
+from .disks import loop_device, mounted, skip_without_disks
 from .laboratory import MEBIBYTE, Repository, Seat, skip_without_room, stand, until, write_random
 
 pytestmark = pytest.mark.room
@@ -56,3 +62,33 @@ def test_an_image_crosses_the_uplink_once_and_both_rooms_fill(tmp_path: Path) ->
         assert all(stand(seat.place(IMAGE), digest) for seat in (*on_campus, *in_building))
         seats = {seat.host.address for seat in on_campus}
         assert set(campus.clients(info_hash)) == seats, "the building's server has left"
+
+
+def test_a_full_disk_is_told_the_others_come_and_it_goes_on_when_there_is_room(
+    tmp_path: Path, serve: Callable[..., Server]
+) -> None:
+    skip_without_disks()
+    campus = tmp_path / "campus" / "images"
+    write_random(campus / "huge.img", 100 * MEBIBYTE, seed=1)
+    digest = write_random(campus / "middle.img", 16 * MEBIBYTE, seed=2)
+    write_random(campus / "small.img", MEBIBYTE, seed=3)
+    with loop_device(tmp_path / "disk", 64) as device:
+        subprocess.run(["mkfs.ext4", "-q", device], check=True)
+        with mounted(device, tmp_path / "images") as root:
+            source = serve(campus, line=3 * MEBIBYTE)
+            here = serve(root, "--mirror", f"http://{source.address}")
+            soon(lambda: here.state("huge.img") == "refused")
+            assert "the disk is full, it needs 10485" in here.entry("huge.img")["why"]
+            soon(lambda: here.entry("middle.img").get("hashed", 0) > 0)
+            filler = root / "lost+found" / "what another program wrote"
+            free = os.statvfs(root)
+            with filler.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, (free.f_bavail - 1024) * free.f_frsize)
+            soon(lambda: here.state("middle.img") == "refused")
+            assert "the disk is full" in here.entry("middle.img")["why"]
+            filler.unlink()
+            here.ready("middle.img")
+            assert stand(root / "middle.img", digest)
+            here.ready("small.img")
+            assert "unforeseen" not in here.log and here.state("huge.img") in ("refused", "mirroring")
+            assert here.end() == 0

@@ -157,8 +157,8 @@ class Mirroring:
 
     def _conflict(self, source: Source, step: Compare) -> None:
         why = words(
-            "The image {image!r} is another one here than at {source}, and stays. Rename or remove it here to "
-            "have the source's.",
+            "The image {image!r} is another one here than at {source}, and stays. Rename or remove it here "
+            "to have the source's.",
             image=str(step.image),
             source=source.name,
         )
