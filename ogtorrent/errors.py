@@ -79,9 +79,7 @@ class UnfitToken(OgtorrentError):
     def __init__(self, file: Path, why: str, advice: str) -> None:
         self.file = file
         super().__init__(
-            words(
-                "The token in {file} cannot be used: {why}. {advice}", file=file, why=why, advice=advice
-            )
+            words("The token in {file} cannot be used: {why}. {advice}", file=file, why=why, advice=advice)
         )
 
 
