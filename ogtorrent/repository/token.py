@@ -8,8 +8,9 @@ from __future__ import annotations
 import hmac
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 
 from aiohttp import web
@@ -17,7 +18,6 @@ from aiohttp import web
 from ogtorrent.errors import UnfitToken
 from ogtorrent.repository.addresses import OPENGNSYS_CONFIGURATION
 from ogtorrent.words import words
-from tracker.networks import Networks, address_text, is_loopback, packed_address
 
 log = logging.getLogger(__name__)
 # One line for each request that is refused; no more a second than of the tracker's own.
@@ -55,19 +55,20 @@ class Refusal:
 
 
 class Guard:
-    """Answers whether a request may change the repository. Without a token only this host may."""
+    """Answers whether a request may change the repository. Without a token only this host may.
 
-    def __init__(self, token: Token | None, networks: Networks) -> None:
+    `proxies` are those of `--trust-proxy`: what comes from one is never this host's own.
+    """
+
+    def __init__(self, token: Token | None, proxies: Sequence[IPv4Network | IPv6Network] = ()) -> None:
         self._token = token
-        self._networks = networks
+        self._proxies = tuple(proxies)
 
     def refusal(self, request: web.Request) -> Refusal | None:
         """None where the request may be served; else why not, which is logged already."""
         refusal = self._refusal(request)
         if refusal is not None:
-            packed = packed_address(request.remote or "")
-            who = address_text(packed) if packed is not None else "?"
-            refusals.info("refused http %s from %s: %s", request.path, who, refusal.why)
+            refusals.info("refused http %r from %s: %s", request.path, request.remote, refusal.why)
         return refusal
 
     def guarded(self, handler: Handler) -> Handler:
@@ -104,15 +105,24 @@ class Guard:
 
     def _is_this_host(self, request: web.Request) -> bool:
         """Whether a program on this host asks by itself: no proxy for others, no web page in a browser."""
-        address = packed_address(request.remote or "")
-        if address is None or not is_loopback(address) or self._networks.speaks_for_others(address):
+        address = _address(request.remote or "")
+        if address is None or not address.is_loopback or any(address in proxy for proxy in self._proxies):
             return False
         if any(header in request.headers for header in (*_FORWARDED, "Origin")):
             return False
         # A page whose name was made to lead to 127.0.0.1 names itself here.
         host = request.url.host or ""
-        named = packed_address(host)
-        return host == "localhost" or (named is not None and is_loopback(named))
+        named = _address(host)
+        return host == "localhost" or (named is not None and named.is_loopback)
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """An address as text; one of IPv4 that comes through a socket of IPv6 is what it is."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def asks_for_token(refusal: Refusal) -> dict[str, str]:
