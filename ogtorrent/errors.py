@@ -4,6 +4,7 @@
     |- BadName                     1  a name, session string or argument of the wrong form
     |- BadOptions                  1
     |- BadAddress                  1  an address, port or network of the wrong form
+    |- UnfitToken                  1  it, or its file, cannot guard the repository
     |- UnknownImage                2  not in the repository
     |- UnknownRoot                 2  no folder of images there
     |- NotInCache                  2  no such image, or no previous version of it
@@ -68,6 +69,18 @@ class BadAddress(OgtorrentError):
     def __init__(self, given: str, why: str) -> None:
         self.given = given
         super().__init__(words("{given!r} cannot be used: {why}.", given=given, why=why))
+
+
+class UnfitToken(OgtorrentError):
+    """Of the token itself nothing is told."""
+
+    exit_code = 1
+
+    def __init__(self, file: Path, why: str, advice: str) -> None:
+        self.file = file
+        super().__init__(
+            words("The token in {file} cannot be used: {why}. {advice}", file=file, why=why, advice=advice)
+        )
 
 
 class UnknownImage(OgtorrentError):
