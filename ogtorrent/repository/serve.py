@@ -15,9 +15,10 @@ from aiohttp import web
 
 import tracker.server
 from ogtorrent.errors import CannotJoin
-from ogtorrent.layout import Root
-from ogtorrent.repository import catalogue
+from ogtorrent.layout import Root, Tree
+from ogtorrent.repository import catalogue, rooms
 from ogtorrent.repository.addresses import announce_urls, own_announce_url, own_networks
+from ogtorrent.repository.kept import Kept
 from ogtorrent.repository.publisher import Publisher
 from ogtorrent.repository.seeder import Seeder
 from ogtorrent.repository.writers import survive_lease_breaks
@@ -78,6 +79,7 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
         trackers = tuple(wanted.announce) or tuple(announce_urls(wanted.address, port))
         app = web.Application()
         tracking = _tracker(app, wanted)
+        rooms.attach(app, Kept(Tree(wanted.root)), tracking.networks)
         publisher = Publisher(wanted.root, trackers)
         catalogue.attach(app, publisher)
         runner = tracker.server.Runner(app, access_log=None, shutdown_timeout=LINGER)
