@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from aiohttp import web
 
 import tracker.server
-from ogtorrent.errors import OgtorrentError
 from ogtorrent.repository.inventory import Inventory
 from ogtorrent.repository.kept import Kept
-
-log = logging.getLogger(__name__)
 
 LOOK = 1.0  # seconds between looks at the inventory
 
@@ -44,7 +40,6 @@ class _Follower:
     def __init__(self, kept: Kept, networks: tracker.server.Networks) -> None:
         self._kept, self._networks = kept, networks
         self._known: Inventory | None = None
-        self._told = ""
 
     async def run(self) -> None:
         while True:
@@ -52,15 +47,7 @@ class _Follower:
             await self.look()
 
     async def look(self) -> None:
-        """What cannot be read changes nothing."""
-        try:
-            inventory = await asyncio.to_thread(lambda: self._kept.inventory)  # the disk may be a slow one
-        except (OSError, ValueError, OgtorrentError) as error:
-            if str(error) != self._told:  # once, not every second
-                log.error("rooms and names stay as they were: %s", error)
-            self._told = str(error)
-            return
-        self._told = ""
+        inventory = await asyncio.to_thread(lambda: self._kept.inventory)  # its disk may be a slow one
         if inventory is not self._known:
             self._known = inventory
             self._networks.know(listed(inventory))

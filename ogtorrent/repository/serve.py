@@ -19,8 +19,10 @@ from ogtorrent.layout import Root, Tree
 from ogtorrent.repository import catalogue, rooms
 from ogtorrent.repository.addresses import announce_urls, own_announce_url, own_networks
 from ogtorrent.repository.kept import Kept
+from ogtorrent.repository.opengnsys import routes as opengnsys
 from ogtorrent.repository.publisher import Publisher
 from ogtorrent.repository.seeder import Seeder
+from ogtorrent.repository.token import Guard, configured_token
 from ogtorrent.repository.writers import survive_lease_breaks
 from ogtorrent.swarm import policy
 from ogtorrent.swarm.session import Session
@@ -82,6 +84,7 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
         rooms.attach(app, Kept(Tree(wanted.root)), tracking.networks)
         publisher = Publisher(wanted.root, trackers)
         catalogue.attach(app, publisher)
+        opengnsys.attach(app, publisher, Guard(configured_token(), wanted.trust_proxy))
         runner = tracker.server.Runner(app, access_log=None, shutdown_timeout=LINGER)
         await runner.setup()
         try:
