@@ -106,6 +106,15 @@ class Root:
         """The metainfo of a version that is being put away, until it is that of the previous one."""
         return self.previous(image).with_name(f"{image.name}{Sidecar.TORRENT}.leaving")
 
+    def stepped_aside(self, name: str) -> Path:
+        """Where a group's or client's directory stands for an instant while it is renamed."""
+        return self.path / f".{name}.moving"
+
+    @property
+    def removed(self) -> Path:
+        """Where the overlays of groups or clients that were removed are kept."""
+        return self.path / ".removed"
+
     def hidden(self) -> Iterator[ImagePath]:
         """Every image of which a previous version or an unfinished download is there."""
         for directory, folders, files in os.walk(self.path):
