@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ogtorrent.errors import BadName, UnknownRoot
+from ogtorrent.errors import AnotherTree, BadName, UnknownRoot
 from ogtorrent.layout.root import Layer, Layout, Mirror, Root
 from ogtorrent.words import words
 
@@ -57,7 +57,7 @@ def recognise(path: Path, layout: Layout | None = None) -> Root:
 
 
 def planned(path: Path, layout: Layout, package: str = "") -> Tree:
-    """The tree of a layout that an administrator wants at `path`; nothing is looked at. Raises BadName.
+    """The tree of a layout that an administrator wants at `path`; nothing is looked at. Raises AnotherTree.
 
     It is one that `recognise(path)` finds again as what it is.
     """
@@ -67,13 +67,13 @@ def planned(path: Path, layout: Layout, package: str = "") -> Tree:
             if path.name == "opengnsys":
                 path /= "repo"
             if path.name == "hdimages" or path.parts[-2:] == ("opengnsys", "images"):
-                raise BadName(str(path), words("that is the place of another layout"))
+                raise AnotherTree(path, words("that is the place of another layout"))
             top = path.parent if path.parts[-3:] == ("opengnsys", "repo", "images") else path
             return Tree(Root(top / "images", Mirror(layout, "images")))
         case Layout.LEGACY:
             path = path / "images" if path.name == "opengnsys" else path
             if path.parts[-2:] != ("opengnsys", "images"):
-                raise BadName(str(path), words("a tree of the legacy layout ends in opengnsys/images"))
+                raise AnotherTree(path, words("a tree of the legacy layout ends in opengnsys/images"))
             return Tree(Root(path, Mirror(layout, "images")))
         case Layout.EAC:
             if path.name == "hdimages":
@@ -81,12 +81,12 @@ def planned(path: Path, layout: Layout, package: str = "") -> Tree:
             elif package and path.name != package:
                 path /= package
             if package and path.name != package:
-                raise BadName(
-                    str(path), words("it is the folder of another package than {name}", name=package)
+                raise AnotherTree(
+                    path, words("it is the folder of another package than {name}", name=package)
                 )
             return Tree(Root(path / "hdimages", Mirror(layout, "hdimages", path.name)))
         case Layout.BARE:
-            return Tree(Root(path, Mirror(layout, path.name)))
+            return Tree(_root(path, layout))
 
 
 def _recognised(path: Path) -> Root:
