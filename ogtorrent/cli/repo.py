@@ -9,6 +9,7 @@ import click
 import psutil
 
 from ogtorrent import layout
+from ogtorrent.cli import inventory
 from ogtorrent.cli.stock import cache_option
 from ogtorrent.errors import NoCache
 from ogtorrent.layout import Here, ImagePath, Layout
@@ -160,3 +161,7 @@ def _own_addresses() -> frozenset[str]:
             except ValueError:  # of the interface itself
                 continue
     return frozenset(found)
+
+
+repo.add_command(inventory.group)
+repo.add_command(inventory.client)
