@@ -15,6 +15,7 @@ from ogtorrent.repository.addresses import parse_listen, parse_networks, parse_r
 from ogtorrent.repository.mirror.source import checked
 from ogtorrent.repository.serve import Served, Wanted
 from ogtorrent.repository.serve import serve as run
+from ogtorrent.repository.token import configured_token, token_in
 from ogtorrent.words import words
 
 
@@ -87,6 +88,15 @@ from ogtorrent.words import words
     ),
 )
 @click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    metavar=words("FILE"),
+    help=words(
+        "Who sends what stands in FILE may change groups, clients and images over HTTP; by default the "
+        "ApiToken of OpenGnsys's ogAdmRepo.cfg, and without one this host alone."
+    ),
+)
+@click.option(
     "--mirror",
     "mirrors",
     multiple=True,
@@ -119,6 +129,7 @@ def serve(
     trust_proxy: tuple[str, ...],
     rooms: tuple[str, ...],
     store: str | None,
+    token_file: Path | None,
     mirrors: tuple[str, ...],
     mirrored: tuple[str, ...],
     verbose: bool,
@@ -159,6 +170,7 @@ def serve(
         parse_networks(trust_proxy),
         parse_rooms(rooms),
         store,
+        token_in(token_file) if token_file is not None else configured_token(),
         [checked(source) for source in mirrors],
         mirrored,
     )

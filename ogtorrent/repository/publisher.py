@@ -88,6 +88,15 @@ class Publisher:
         """Enter an image that somebody has put in place while he held `still`."""
         self._stand(published)
 
+    def again(self, image: ImagePath) -> None:
+        """Have an image hashed and published once more, though it looks the same. Raises NotWritable."""
+        entry = self.catalogue.get(image)
+        if entry is None or entry.state in (State.WAITING, State.HASHING):
+            return
+        self._failed.pop(image, None)
+        withdraw(self.root, image)
+        self._look_at(image, time.monotonic())
+
     def _survey(self) -> None:
         """Compare the whole tree with the catalogue: one stat a file, no image is read."""
         with self.still:
@@ -101,7 +110,7 @@ class Publisher:
         self._unnameable = unnameable
         for image in sorted(self.catalogue.keys() - found):
             log.info("%s was removed", image)
-            self._forget(image)
+            self.forget(image)
         # Sidecars of images that vanished, also while no server ran.
         for torrent in list(self.root.torrents()):
             image = self.root.image_of_torrent(torrent)
@@ -145,7 +154,8 @@ class Publisher:
             published.image, State.LOCKED if locked else State.READY, published.size, metainfo=published
         )
 
-    def _forget(self, image: ImagePath) -> None:
+    def forget(self, image: ImagePath) -> None:
+        """It stands no more; the next survey would say the same."""
         self._waiting.pop(image, None)
         self._failed.pop(image, None)
         self.catalogue.pop(image, None)
@@ -159,7 +169,7 @@ class Publisher:
         try:
             sight = settling.look(self.root, image)
         except OSError:  # gone since; the next survey says so
-            self._forget(image)
+            self.forget(image)
             return
         except UnfitImage as error:
             self._refuse(image, error)
