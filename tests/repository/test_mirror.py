@@ -84,7 +84,8 @@ def test_an_image_comes_with_its_info_hash_and_later_what_changed_of_it(
     rebuilt(campus / WINDOWS, at=5 * MIB)
     here.ready(WINDOWS, but=ours)
     assert same(building / WINDOWS, campus / WINDOWS)
-    assert brought(here) == [SIZE, piece_length(SIZE)]
+    first, second = brought(here)
+    assert second <= piece_length(SIZE) < SIZE // 2 < first
     done = seat().update(here.address, "windows.img", subdir="aula1").done
     assert done.size == SIZE
     assert "hashing" not in here.log, "the swarm has verified every piece"
