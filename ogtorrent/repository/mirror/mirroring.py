@@ -144,6 +144,7 @@ class Mirroring:
             elif await source.compare(step.offer, self._shelf):
                 brought = Brought(source.name, step.offer.version, step.held.version)
                 await asyncio.to_thread(self._shelf.adopt, image, brought)
+                log.info("%s: the same here as at %s", image, source.name)
             else:
                 self._conflict(source, step)
                 return
