@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ogtorrent.cache import absence, catalogue, control, events, partition
+from ogtorrent.cache import absence, adoption, catalogue, control, events, partition
 from ogtorrent.cache.control import Seeder
 from ogtorrent.cache.inventory import cached, holdings
 from ogtorrent.cache.options import FAIL, Full, Mode, TorrentOptions
@@ -79,7 +79,8 @@ def rehearse(
     tending = control.look(cache) or control.Tending({}, {}, {}, [])
     held = holdings(cache, root.image(image), tending.taking, {*tending.filling, *tending.held})
     room = Room(*partition.room(cache), list(held))
-    return plan(offer.metainfo, cached(root, image), room, verify, full=full), room
+    other = adoption.elsewhere(cache, root, offer.metainfo)
+    return plan(offer.metainfo, cached(root, image), room, verify, full=full, elsewhere=other), room
 
 
 def verify(cache: Path, root: Root, known: Metainfo, address: str) -> Iterator[events.Event]:

@@ -11,7 +11,7 @@ import click
 
 from ogtorrent.cache import events
 from ogtorrent.cache.options import Full, TorrentOptions, WhenFull, when_full
-from ogtorrent.cache.plan import BringBack, Check, Fetch, InPlace, NoSpace, UpToDate
+from ogtorrent.cache.plan import Adopt, BringBack, Check, Fetch, InPlace, NoSpace, UpToDate
 from ogtorrent.cache.removal import making_room
 from ogtorrent.cache.update import rehearse, update
 from ogtorrent.errors import CacheFull, OgtorrentError
@@ -107,7 +107,7 @@ def _rehearse(
     match step:
         case NoSpace(needed, free, total):
             raise CacheFull(str(image), needed, free, total)
-        case UpToDate():
+        case UpToDate() | Adopt():
             line = words("{image}: whole, nothing to fetch", image=image)
         case BringBack():
             line = words("{image}: it is the previous version, nothing to fetch", image=image)

@@ -1,0 +1,71 @@
+"""A repository that has got another layout: what its seats have they move, and fetch nothing again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from machines import Seat, Server, published, until
+
+Serve, Seats = Callable[..., Server], Callable[..., Seat]
+Command = Callable[..., tuple[int, str, str]]
+
+SIZE = 3 * 2**20 + 5
+SLOW = 2 * 2**20  # bytes a second
+OLD, NEW = "opt/opengnsys/images", "opt/opengnsys/repo/images"
+IMAGE = "aula1/windows.img"
+
+
+def seeded(server: Server, pc: Seat) -> bool:
+    return server.peers(server.ready(IMAGE)).get(pc.address) == "seeding"
+
+
+@pytest.mark.room
+def test_after_a_move_of_the_repository_a_seat_renames_what_it_has(
+    tmp_path: Path, serve: Serve, seat: Seats, command: Command
+) -> None:
+    """While its seeder seeds it, with its pin; and back again where the old path is served once more."""
+    published(tmp_path / OLD / IMAGE, tmp_path / OLD, SIZE)
+    server, pc = serve(tmp_path / OLD), seat()
+    address = server.address
+    pc.update(address, "windows.img", subdir="aula1").done  # noqa: B018 - it asserts
+    before = (pc.cache / OLD / IMAGE).stat()
+    assert command("cache", "pin", IMAGE, "--cache", pc.cache)[0] == 0
+    assert command("repo", "migrate", tmp_path / OLD)[0] == 0
+    for place, gone, layout in ((NEW, OLD, "current"), (OLD, NEW, "legacy")):
+        assert server.end() == 0
+        server = serve(tmp_path / place, "--listen", address)
+        assert f"{layout} layout" in server.said
+        server.ready(IMAGE)
+        assert pc.update(address, "windows.img", "--dry-run", subdir="aula1").code == 0
+        done = pc.update(address, "windows.img", subdir="aula1").done
+        assert (done.path, done.fetched, done.shared) == (str(pc.cache / place / IMAGE), 0, 0)
+        assert (pc.cache / place / IMAGE).stat().st_ino == before.st_ino
+        for ending in (".torrent", ".sum", ".full.sum"):
+            assert (pc.cache / f"{place}/{IMAGE}{ending}").exists()
+        assert not (pc.cache / gone / "aula1").exists()
+        until(partial(seeded, server, pc))
+        _, told, _ = command("cache", "list", "--json", "--cache", pc.cache)
+        (listed,) = json.loads(told)["images"]
+        assert (listed["layout"], listed["pinned"], listed["seeding"]) == (layout, True, True)
+
+
+@pytest.mark.room
+def test_a_download_that_had_begun_goes_on_in_the_new_tree(
+    tmp_path: Path, serve: Serve, seat: Seats, command: Command
+) -> None:
+    published(tmp_path / OLD / IMAGE, tmp_path / OLD, 3 * SLOW)
+    server, pc = serve(tmp_path / OLD, line=SLOW), seat()
+    filling = pc.start(server.address, "windows.img", subdir="aula1")
+    had = filling.until_bytes_come().done
+    filling.process.terminate()
+    filling.end()
+    pc.stop()
+    assert server.end() == 0 and command("repo", "migrate", tmp_path / OLD)[0] == 0
+    done = pc.update(serve(tmp_path / NEW).address, "windows.img", subdir="aula1").done
+    assert done.path == str(pc.cache / NEW / IMAGE)
+    assert 0 < done.fetched <= 3 * SLOW - had // 2
+    assert not (pc.cache / OLD / "aula1").exists()
