@@ -171,22 +171,20 @@ def migrate(root: Path, target: str, dry_run: bool) -> None:
         "LINK_OLD": words("{old}: a link to {new}", old=move.old, new=move.new),
         "LINK_NEW": words("{new}: a link to {old}, a disk of its own", old=move.old, new=move.new),
     }
-    done = False
+    done = set()
     for step in plan(move.look()) if dry_run else move.run():
         click.echo(told[step.name])
-        done = True
+        done.add(step.name)
     if not done:
         click.echo(words("{path}: a tree of the current layout, nothing to do", path=move.tree.top))
     elif not dry_run:
-        click.echo(
-            words(
-                "A server that runs goes on. Start it with {path} from now on; what is exported by NFS as "
-                "{old} is to be exported as {new}.",
-                path=move.tree.top,
-                old=move.old,
-                new=move.new,
+        click.echo(words("A server that runs goes on; start it with {path} from now on.", path=move.tree.top))
+        if "EXCHANGE" in done:
+            click.echo(
+                words(
+                    "What is exported by NFS as {old} is to be exported as {new}.", old=move.old, new=move.new
+                )
             )
-        )
 
 
 _root = click.option(
