@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import sys
@@ -12,8 +13,9 @@ import click
 import psutil
 
 from ogtorrent import layout
+from ogtorrent.cli import inventory
 from ogtorrent.cli.stock import cache_option
-from ogtorrent.errors import NoCache, NotWritable, UnfitImage
+from ogtorrent.errors import NoCache, NotWritable, UnfitImage, UnfitInventory
 from ogtorrent.layout import Here, ImagePath, Layout, Tree
 from ogtorrent.repository.check import Fault, Finding
 from ogtorrent.words import words
@@ -67,9 +69,13 @@ def init(root: Path, name: str, package: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help=words("As one JSON object."))
 def check(root: Path | None, fix: bool, as_json: bool) -> None:
     from ogtorrent.repository.check import examine
+    from ogtorrent.repository.kept import Kept
     from ogtorrent.repository.survey import look, mend
 
     found = layout.default_root() if root is None else layout.recognise(root)
+    if fix:
+        with contextlib.suppress(UnfitInventory):  # which is told
+            Kept(Tree(found)).finish()
     findings, left, told = examine(look(Tree(found)), time.time()), 0, []
     for finding in findings:
         mended, why = False, ""
@@ -77,7 +83,7 @@ def check(root: Path | None, fix: bool, as_json: bool) -> None:
             try:
                 mend(finding.mend)
                 mended = True
-            except NotWritable as error:
+            except (NotWritable, UnfitInventory) as error:
                 why = str(error)
         left += not mended
         path = click.format_filename(finding.path)
@@ -135,7 +141,7 @@ def _fault(finding: Finding) -> str:
         case Fault.NOT_THERE:
             return words("the console knows it, and its folder is missing")
         case Fault.INVENTORY:
-            return words("what the console told cannot be read: {why}", why=finding.detail)
+            return finding.detail
 
 
 @repo.command(
@@ -247,3 +253,7 @@ def _own_addresses() -> frozenset[str]:
             except ValueError:  # of the interface itself
                 continue
     return frozenset(found)
+
+
+repo.add_command(inventory.group)
+repo.add_command(inventory.client)

@@ -69,7 +69,14 @@ class Make:
     path: Path
 
 
-Mend = Remove | Withdraw | Own | Allow | Make
+@dataclass(frozen=True)
+class KeepInStep:
+    """Have the inventory make its directories, and nobody change it meanwhile."""
+
+    tree: Tree
+
+
+Mend = Remove | Withdraw | Own | Allow | Make | KeepInStep
 
 
 @dataclass(frozen=True)
@@ -236,15 +243,15 @@ def _missing(entry: Entry, top: Entry, bits: int) -> int:
 
 
 def _overlays(sight: Sight) -> Iterator[Finding]:
-    known = {Layer.GROUP: set(sight.inventory.groups), Layer.CLIENT: set(sight.inventory.clients)}
     for seen in sight.roots:
         if seen.root.mirror.name not in set(Layer):
             continue
+        known = set(sight.inventory.names(Layer(seen.root.mirror.name)))
         there = {entry.path.name for entry in seen.entries if _is_owner(seen, entry)}
-        for name in sorted(there - known[Layer(seen.root.mirror.name)]):
+        for name in sorted(there - known):
             yield Finding(Fault.UNKNOWN, seen.root.path / name)
-        for name in sorted(known[Layer(seen.root.mirror.name)] - there):
-            yield Finding(Fault.NOT_THERE, seen.root.path / name, Make(seen.root.path / name))
+        for name in sorted(known - there):
+            yield Finding(Fault.NOT_THERE, seen.root.path / name, KeepInStep(sight.tree))
 
 
 def _is_owner(seen: Seen, entry: Entry) -> bool:

@@ -6,13 +6,25 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
-from ogtorrent.errors import BadName, HostileMetainfo, NotWritable, UnfitImage
+from ogtorrent.errors import BadName, HostileMetainfo, NotWritable, UnfitImage, UnfitInventory
 from ogtorrent.files import remove
 from ogtorrent.layout import Root, Sidecar, Tree
 from ogtorrent.repository import folders
-from ogtorrent.repository.check import Allow, Entry, Make, Mend, Own, Remove, Seen, Sight, Withdraw
+from ogtorrent.repository.check import (
+    Allow,
+    Entry,
+    KeepInStep,
+    Make,
+    Mend,
+    Own,
+    Remove,
+    Seen,
+    Sight,
+    Withdraw,
+)
 from ogtorrent.repository.inventory import NOTHING
 from ogtorrent.repository.kept import Kept
 from ogtorrent.repository.publish import contents, standing, withdraw
@@ -26,13 +38,13 @@ def look(tree: Tree) -> Sight:
     """One stat a file; of sidecars alone the content is read. Raises OSError."""
     roots = (_images(tree.images), *(_layer(root) for root in tree.layers))
     try:
-        return Sight(tree, roots, Kept(tree).inventory)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return Sight(tree, roots, NOTHING, f"{type(error).__name__}: {error}")
+        return Sight(tree, roots, Kept(tree).read())
+    except UnfitInventory as error:
+        return Sight(tree, roots, NOTHING, str(error).removesuffix("."))
 
 
 def mend(how: Mend) -> None:
-    """Raises NotWritable. What has mended itself since, or gone, is left alone."""
+    """What has mended itself since, or gone, is left alone. Raises NotWritable, UnfitInventory."""
     try:
         match how:
             case Remove(path):
@@ -53,6 +65,8 @@ def mend(how: Mend) -> None:
             case Make(path):
                 if not path.is_dir():
                     folders.make(path, like=path.parent)
+            case KeepInStep(tree):
+                Kept(tree).change(lambda _: (), datetime.now())
     except FileNotFoundError:
         return
     except OSError as error:
