@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from machines import Seat, Server, environment, published, until
 
-from ogtorrent.cache import adoption
+from ogtorrent.cache import adoption, control
 from ogtorrent.cache.inventory import cached, standing_image
 from ogtorrent.cache.plan import Adopt, Room, UpToDate, plan
 from ogtorrent.layout import Layout, Mirror, cache_root
@@ -63,6 +63,8 @@ def test_after_a_move_of_the_repository_a_seat_renames_what_it_has(
             assert (pc.cache / f"{place}/{IMAGE}{ending}").exists()
         assert not (pc.cache / gone / "aula1").exists()
         until(partial(seeded, server, pc))
+        tending = control.look(pc.cache)
+        assert tending is not None and tending.seeding.keys() == {f"{place}/{IMAGE}"}
         _, told, _ = command("cache", "list", "--json", "--cache", pc.cache)
         (listed,) = json.loads(told)["images"]
         assert (listed["layout"], listed["pinned"], listed["seeding"]) == (layout, True, True)
