@@ -100,7 +100,7 @@ class Kept:
 
     def finish(self) -> None:
         """Finish what was cut. Raises NotWritable, UnfitInventory."""
-        if self._journal.exists():
+        if self.tree.home.is_dir():
             with self._locked():
                 self._finish()
 

@@ -59,7 +59,7 @@ def attach(app: web.Application, kept: Kept, publisher: Publisher, guard: Guard)
     written = msgspec.json.encode(document(OPERATIONS, guard.needs_token))
     allowed: dict[str, set[str]] = {}
     for operation in OPERATIONS:
-        path = BASE + operation.path.replace("{name}", "{name:[^/]+}").replace("{image}", "{name:.+}")
+        path = BASE + operation.path.replace("{name}", "{name:[^/]+}").replace("{image}", "{name:(?s:.+)}")
         app.router.add_route(operation.method, path, guard.guarded(_handler(console, operation)))
         allowed.setdefault(path, set()).add(operation.method)
 
