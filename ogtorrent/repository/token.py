@@ -68,6 +68,11 @@ class Guard:
     def needs_token(self) -> bool:
         return self._token is not None
 
+    def has_token(self, request: web.Request) -> bool:
+        """Whether a request, from wherever, carries the repository's token."""
+        given = request.headers.getall("Authorization", [])
+        return self._token is not None and len(given) == 1 and self._token.is_(given[0])
+
     def refusal(self, request: web.Request) -> Refusal | None:
         """None where the request may be served; else why not, which is logged already."""
         refusal = self._refusal(request)
@@ -90,12 +95,11 @@ class Guard:
 
     def _refusal(self, request: web.Request) -> Refusal | None:
         if self._token is not None:
-            given = request.headers.getall("Authorization", [])
-            if not given:
-                return Refusal(401, words("This needs the repository's token in the Authorization header."))
-            if len(given) > 1 or not self._token.is_(given[0]):
+            if self.has_token(request):
+                return None
+            if "Authorization" in request.headers:
                 return Refusal(401, words("The token in the Authorization header is not the repository's."))
-            return None
+            return Refusal(401, words("This needs the repository's token in the Authorization header."))
         if not self._is_this_host(request):
             return Refusal(
                 403,
