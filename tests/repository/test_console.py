@@ -335,3 +335,12 @@ def test_the_document_is_what_the_server_does(
     assert run.returncode == 0, run.stdout
     assert f"Tested: {len(OPERATIONS)}" in run.stdout
     assert SECRET not in server.log
+
+
+def test_every_operation_stands_in_the_documents() -> None:
+    documented = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    rows = {line.split("`")[1] for line in documented.splitlines() if "/api/v1/" in line and "| `" in line}
+    operations = {f"{one.method} /api/v1{one.path}" for one in OPERATIONS}
+    assert {
+        row for row in rows if row.split("/")[3] in ("inventory", "groups", "clients", "images")
+    } == operations
