@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 import logging
 import os
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -26,6 +27,7 @@ refusals = logging.getLogger("tracker.refusals")
 LONGEST = 4096  # bytes of a token
 # What a proxy writes into a request: then the other end of the connection is not who asks.
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+_PORT = re.compile(r":[0-9]*$")  # of a Host header
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -119,7 +121,7 @@ class Guard:
         if any(header in request.headers for header in (*_FORWARDED, "Origin")):
             return False
         # A page whose name was made to lead to 127.0.0.1 names itself here.
-        host = request.url.host or ""
+        host = _PORT.sub("", request.host).strip("[]").lower()
         named = _address(host)
         return host == "localhost" or (named is not None and named.is_loopback)
 

@@ -210,6 +210,9 @@ def test_without_a_token_only_this_host_is_let_in(serve: Callable[..., Server], 
         {"X-Real-IP": "10.9.9.9"},
         {"Origin": "http://127.0.0.1:6969"},
         {"Host": "rebound.example.org"},
+        {"Host": "127.0.0.1.example.org:6969"},
+        {"Host": "::"},
+        {"Host": "\xff"},
     ]
     for headers in strangers:
         code, why = console.ask("GET", "/inventory", **headers)

@@ -83,7 +83,8 @@ def _handler(console: Console, operation: Operation) -> Handler:
     async def handler(request: web.Request) -> web.StreamResponse:
         try:
             body = await _body(request, operation)
-            asked = Asked(request.host, request.match_info.get("name", ""), body)
+            host = request.host.encode("ascii", "backslashreplace").decode()
+            asked = Asked(host, request.match_info.get("name", ""), body)
             answer = await operation.work(console, asked)
         except _Unread as error:
             return _problem(error.status, str(error))
@@ -118,7 +119,7 @@ async def _body(request: web.Request, operation: Operation) -> Any:
         return msgspec.json.decode(raw, type=operation.body)
     except TimeoutError:
         raise _Unread(408, words("The request came too slowly.")) from None
-    except (msgspec.DecodeError, UnicodeError, ClientError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeError, ClientError, ConnectionError) as error:
         raise _Unread(400, words("The request cannot be read: {why}.", why=error)) from None
 
 
