@@ -146,25 +146,36 @@ def test_one_inventory_becomes_another_in_one_step_and_its_overlays_follow(tree:
 
 
 def test_a_kill_at_any_step_leaves_the_one_state_or_the_other(tmp_path: Path) -> None:
-    before: dict[str, str] | None = None
-    after: dict[str, str] | None = None
+    whole = made(tmp_path / "whole")
+    filled(whole)
+    state = {False: overlays(whole)}
+    put(whole, NEW)
+    state[True] = overlays(whole)
     states = set()
     for step in range(100):
         tree = made(tmp_path / str(step))
         filled(tree)
-        before = before or overlays(tree)
         killed = killed_at(step, lambda tree=tree: put(tree, NEW))  # type: ignore[misc]
         Kept(tree).finish()
-        stands = Kept(tree).read()
-        states.add(stands == NEW)
-        assert in_step(tree) and stands in (OLD, NEW), step
+        is_new = Kept(tree).read() == NEW
+        states.add(is_new)
+        assert in_step(tree) and (is_new or Kept(tree).read() == OLD), step
+        assert overlays(tree) == state[is_new], step
         if not killed:
-            after = overlays(tree)
             break
-        assert (overlays(tree) == before) is (stands == OLD), step
         put(tree, NEW)
-        assert in_step(tree) and Kept(tree).read() == NEW and overlays(tree).keys() == before.keys()
-    assert after is not None and step > 15 and states == {True, False}
+        assert in_step(tree) and Kept(tree).read() == NEW and overlays(tree) == state[True], step
+    assert step > 15 and states == {True, False}
+
+
+def test_a_directory_that_somebody_made_meanwhile_is_in_nobodys_way(tree: Tree) -> None:
+    put(tree, inventory_of([Group("a", "1")], []))
+    overlay(tree, Layer.GROUP, "a", "file")
+    renamed = inventory_of([Group("b", "1")], [])
+    assert killed_at(4, lambda: put(tree, renamed))
+    (tree.top / "groups" / "a").mkdir()  # it has stepped aside
+    put(tree, renamed)
+    assert overlays(tree) == {"file": "groups/b"} and Kept(tree).read() == renamed
 
 
 @pytest.mark.room
@@ -224,6 +235,13 @@ def test_a_rename_is_known_by_the_id_or_the_mac(
     assert len(put(tree, of(after))) == (1 if renamed else 2)
     stands = overlays(tree)["file"] == f"{new.change.layer}/{after.name}"
     assert stands is renamed and in_step(tree)
+
+
+def test_clients_that_exchange_names_exchange_directories(tree: Tree) -> None:
+    put(tree, inventory_of([], [Client("pc1", id="1"), Client("pc2", id="2")]))
+    overlay(tree, Layer.CLIENT, "pc1", "file")
+    put(tree, inventory_of([], [Client("pc2", id="1"), Client("pc1", id="2")]))
+    assert overlays(tree) == {"file": "clients/pc2"} and in_step(tree)
 
 
 def test_other_ids_for_the_same_names_move_nothing(tree: Tree) -> None:
