@@ -39,6 +39,7 @@ class Console:
 
     def __init__(self, server: Server, **headers: str) -> None:
         self.server, self._headers = server, headers
+        self.location = ""  # of what was made last
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
         raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
@@ -50,6 +51,7 @@ class Console:
         )
         try:
             with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
+                self.location = answer.headers.get("Location", "")
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             assert error.headers["Content-Type"].startswith("application/json")
@@ -102,6 +104,7 @@ def test_the_inventory_is_sent_whole_and_its_directories_follow(
 def test_groups_and_clients_one_by_one(serve: Callable[..., Server], top: Path) -> None:
     console = Console(serve(top))
     assert console.ask("POST", "/groups", {"name": "aula ñ"})[0] == 201
+    assert console.location == "/api/v1/groups/aula%20%C3%B1"
     assert (
         console.ask("POST", "/clients", {"name": "pc1", "group": "aula ñ", "mac": "02000000000A"})[0] == 201
     )
@@ -167,6 +170,7 @@ def test_an_image_is_locked_published_again_and_removed(serve: Callable[..., Ser
 
     code, told = console.ask("POST", "/images/aula1/windows.img")
     assert code == 202 and told["state"] == "waiting"
+    until(lambda: "no longer published: 'aula1/windows.img'" in console.server.log)
     assert console.server.ready("aula1/windows.img") == found
     assert console.server.log.count("aula1/windows.img: hashing") == 2
 
