@@ -21,6 +21,7 @@ from ogtorrent.layout.names import (
 )
 from ogtorrent.words import words
 
+BACKUP = ".ant"  # of `anterior`
 PREVIOUS = ".previous"  # the folder of the versions before, one beside each folder of images
 _PREVIOUS_ENDINGS = (Sidecar.TORRENT, f"{Sidecar.TORRENT}.leaving")
 
@@ -80,6 +81,10 @@ class Root:
 
     def sidecar(self, image: ImagePath, kind: Sidecar) -> Path:
         return self.path.joinpath(*image.parts[:-1], image.name + kind)
+
+    def backup(self, image: ImagePath) -> Path:
+        """Where OpenGnsys keeps the image before this one when it makes it anew."""
+        return self.path.joinpath(*image.parts[:-1], image.name + BACKUP)
 
     def partial(self, image: ImagePath) -> Path:
         """Where a download grows: beside the image, on the same file system, hidden."""
