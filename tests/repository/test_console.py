@@ -151,6 +151,7 @@ def test_what_is_wrong_is_told_in_a_sentence(serve: Callable[..., Server], top: 
     refused(500, "inventory.json cannot be read", "POST", "/groups", {"name": "a"})
 
 
+@pytest.mark.room
 def test_an_image_is_locked_published_again_and_removed(serve: Callable[..., Server], top: Path) -> None:
     place = image(top / "images" / "aula1" / "windows.img", 100_000)
     console = Console(serve(top))

@@ -349,6 +349,17 @@ def test_a_tree_without_overlays_has_an_inventory_all_the_same(tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == [".ogtorrent"]
 
 
+def test_a_tree_that_moves_to_the_current_layout_takes_its_inventory_along(tmp_path: Path) -> None:
+    legacy, current = tmp_path / "opengnsys" / "images", tmp_path / "opengnsys" / "repo" / "images"
+    legacy.mkdir(parents=True)
+    put(Tree(recognise(legacy)), OLD)
+    current.parent.mkdir()
+    legacy.rename(current)
+    tree = Tree(recognise(current.parent))
+    Kept(tree).finish()
+    assert Kept(tree).inventory == OLD and in_step(tree)
+
+
 def test_commands_at_once_lose_nothing_of_each_other(tree: Tree) -> None:
     children = []
     for number in range(8):
