@@ -41,13 +41,13 @@ def repository(root: Root, entries: Iterable[Entry], repoinfo: Path) -> Describe
 
 
 def named(root: Root, entries: Iterable[Entry], repoinfo: Path, unit: str, name: str) -> Described | None:
-    """The image of a name without its suffix, in the root or in a directory of it; of several the last."""
-    found = [
+    """The image of a name without its suffix, in the root or in a directory of it."""
+    found = (
         described
         for place, described in _described(root, entries, repoinfo)
         if (place, described["name"]) == (unit, name)
-    ]
-    return found[-1] if found else None
+    )
+    return next(found, None)
 
 
 def _described(root: Root, entries: Iterable[Entry], repoinfo: Path) -> list[tuple[str, Described]]:
