@@ -99,7 +99,7 @@ class UnfitEntry(OgtorrentError):
 
     def __init__(self, layer: str, name: str, why: str) -> None:
         self.layer, self.name, self.why = layer, name, why
-        super().__init__(words("{entry} cannot be: {why}.", entry=_entry(layer, name), why=why))
+        super().__init__(words("{entry} is refused: {why}.", entry=_entry(layer, name), why=why))
 
 
 class EntryConflict(OgtorrentError):
@@ -107,9 +107,7 @@ class EntryConflict(OgtorrentError):
 
     def __init__(self, layer: str, name: str, why: str, advice: str) -> None:
         self.layer, self.name, self.why = layer, name, why
-        super().__init__(
-            words("{entry} cannot be: {why}. {advice}", entry=_entry(layer, name), why=why, advice=advice)
-        )
+        super().__init__(words("{entry}: {why}. {advice}", entry=_entry(layer, name), why=why, advice=advice))
 
 
 class UnfitInventory(OgtorrentError):

@@ -106,6 +106,10 @@ class Root:
         """The metainfo of a version that is being put away, until it is that of the previous one."""
         return self.previous(image).with_name(f"{image.name}{Sidecar.TORRENT}.leaving")
 
+    def removing(self, image: ImagePath) -> Path:
+        """Where an image stands while it is removed, so that nobody meets half of it."""
+        return self.path.joinpath(*image.parts[:-1], f".{image.name}.removed")
+
     def stepped_aside(self, name: str) -> Path:
         """Where a group's or client's directory stands for an instant while it is renamed."""
         return self.path / f".{name}.moving"

@@ -92,7 +92,7 @@ class Kept:
         signature = (status.st_ino, status.st_size, status.st_mtime_ns)
         if self._seen[0] != signature:
             try:
-                self._seen = signature, self._read()
+                self._seen = signature, self.read()
             except UnfitInventory as error:
                 log.error("%s", error)
                 self._seen = signature, self._seen[1]
@@ -112,7 +112,7 @@ class Kept:
         """
         with self._locked():
             self._finish()
-            old = self._read()
+            old = self.read()
             changes = decide(old)
             new = applied(old, changes)
             moves = self._planned(changes, now)
@@ -146,7 +146,8 @@ class Kept:
         finally:
             os.close(home)
 
-    def _read(self) -> Inventory:
+    def read(self) -> Inventory:
+        """As it stands in the file. Raises UnfitInventory."""
         try:
             return _parsed(json.loads(self._file.read_bytes()))
         except FileNotFoundError:

@@ -64,6 +64,10 @@ class Guard:
         self._token = token
         self._proxies = tuple(proxies)
 
+    @property
+    def needs_token(self) -> bool:
+        return self._token is not None
+
     def refusal(self, request: web.Request) -> Refusal | None:
         """None where the request may be served; else why not, which is logged already."""
         refusal = self._refusal(request)
@@ -144,20 +148,23 @@ def token_in(file: Path) -> Token:
 
 
 def configured_token(configuration: Path = OPENGNSYS_CONFIGURATION) -> Token | None:
-    """`ApiToken=` of an OpenGnsys repository; None where there is none. Raises UnfitToken."""
+    """`ApiToken=` of an OpenGnsys repository; None where there is none that can be used."""
     try:
         lines = configuration.read_text(errors="surrogateescape").splitlines()
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise UnfitToken(
-            configuration,
-            error.strerror or str(error),
-            words("Let the server's user read it, or give --token-file."),
-        ) from None
+        log.warning("no token: %s: %s", configuration, error.strerror)
+        return None
     pairs = [line.partition("=") for line in lines]
     values = [value.strip().strip("\"'") for key, _, value in pairs if key.strip() == "ApiToken"]
-    return Token(_checked(configuration, values[-1])) if values and values[-1] else None
+    if not values or not values[-1]:
+        return None
+    try:
+        return Token(_checked(configuration, values[-1]))
+    except UnfitToken as error:
+        log.warning("%s", error)
+        return None
 
 
 def _checked(file: Path, secret: str) -> str:

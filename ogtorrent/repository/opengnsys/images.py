@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ogtorrent.layout import Layout, Root, Sidecar
+from ogtorrent.layout import Layout, Root
+from ogtorrent.repository.images import is_locked
 from ogtorrent.repository.opengnsys.origin import Origin, key, known_origins, origin
 from ogtorrent.repository.publisher import Entry
 
@@ -81,4 +82,4 @@ def _image(root: Root, entry: Entry, known: Mapping[tuple[str, str, str], Origin
     described["backedup"] = backup.exists()
     if described["backedup"]:
         described["backupsize"] = backup.stat().st_size
-    return described | {"locked": root.sidecar(entry.image, Sidecar.LOCK).exists()}
+    return described | {"locked": is_locked(root, entry.image)}
