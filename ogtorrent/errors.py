@@ -12,6 +12,7 @@
     |- UnknownImage                2  not in the repository
     |- UnknownRoot                 2  no folder of images there
     |- NotInCache                  2  no such image, or no previous version of it
+    |- AnotherTree                 1  a folder that is not what a tree is to be made of
     |- AmbiguousImage              1  it stands in several trees of the cache
     |- ImageLocked                 4  somebody writes it
     |- ImagePinned                 4  its owner keeps it
@@ -157,6 +158,20 @@ class UnknownRoot(OgtorrentError):
         self.where = where
         super().__init__(
             words("There is no folder of images at {where}. {advice}", where=where, advice=advice)
+        )
+
+
+class AnotherTree(OgtorrentError):
+    exit_code = 1
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.path = path
+        super().__init__(
+            words(
+                "No tree is made of {path}: {why}. Nothing was changed; name another folder.",
+                path=path,
+                why=why,
+            )
         )
 
 
