@@ -100,7 +100,7 @@ class Kept:
 
     def finish(self) -> None:
         """Finish what was cut. Raises NotWritable, UnfitInventory."""
-        if self._journal.exists():
+        if self.tree.home.is_dir():
             with self._locked():
                 self._finish()
 
@@ -189,27 +189,31 @@ class Kept:
         except (ValueError, TypeError, LookupError, AttributeError, OgtorrentError) as error:
             raise UnfitInventory(self._journal, str(error)) from error
         if stage is Stage.LEAVING:
-            self._leave(moves)
-            self._note(Stage.ARRIVING, moves, inventory)
+            try:
+                self._leave(moves)
+                self._note(Stage.ARRIVING, moves, inventory)
+            except (OSError, NotWritable):
+                self._return(moves)
+                raise
         self._arrive(moves)
         self._make_directories(inventory)
         write_whole(self._file, json.dumps(_told(inventory), indent=1).encode())
         self._forget_journal()
 
     def _leave(self, moves: Sequence[Move]) -> None:
-        """Every directory steps aside, or none does."""
-        ways = [(self._roots[move.layer].path / move.name, self._aside(move)) for move in moves]
-        try:
-            for place, aside in ways:
-                if os.path.lexists(place) and not os.path.lexists(aside):
-                    place.rename(aside)
-        except OSError:
-            for place, aside in ways:
-                if os.path.lexists(aside) and not os.path.lexists(place):
-                    aside.rename(place)
-            self._forget_journal()
-            raise
+        for move in moves:
+            place, aside = self._roots[move.layer].path / move.name, self._aside(move)
+            if os.path.lexists(place) and not os.path.lexists(aside):
+                place.rename(aside)
         self._sync()
+
+    def _return(self, moves: Sequence[Move]) -> None:
+        """Undo `_leave`: the disk refuses the change."""
+        for move in moves:
+            place, aside = self._roots[move.layer].path / move.name, self._aside(move)
+            if os.path.lexists(aside) and not os.path.lexists(place):
+                aside.rename(place)
+        self._forget_journal()
 
     def _arrive(self, moves: Sequence[Move]) -> None:
         for move in moves:
