@@ -9,6 +9,7 @@
     |- EntryConflict               1  a group or client that cannot be beside the others
     |- UnfitInventory              1  the inventory's file is damaged
     |- UnknownEntry                2  no such group or client
+    |- BadMirror                   1
     |- UnknownImage                2  not in the repository
     |- UnknownRoot                 2  no folder of images there
     |- NotInCache                  2  no such image, or no previous version of it
@@ -24,6 +25,7 @@
     |- NotARepository             23  an answer, but not one of ours
     |- UpdateFailed               31
     |  `- HostileMetainfo         31
+    |- MirrorFailed               31  an image of a `--mirror`
     |- CorruptImage               33
     `- CannotJoin                 60  the swarm, the tracker or the port
 
@@ -147,6 +149,20 @@ class UnknownImage(OgtorrentError):
         super().__init__(
             words(
                 "{server} publishes no image {image!r}. {advice}", server=server, image=image, advice=advice
+            )
+        )
+
+
+class BadMirror(OgtorrentError):
+    exit_code = 1
+
+    def __init__(self, given: str) -> None:
+        self.given = given
+        super().__init__(
+            words(
+                "{given!r} cannot be mirrored. Name another repository as http://SERVER[:PORT], or a folder "
+                "by its absolute path.",
+                given=given,
             )
         )
 
@@ -345,6 +361,22 @@ class HostileMetainfo(UpdateFailed):
             source,
             words("its metainfo is refused, {why}", why=why),
             words("Publish the image anew on the repository."),
+        )
+
+
+class MirrorFailed(OgtorrentError):
+    exit_code = 31
+
+    def __init__(self, image: str, source: str, why: str, advice: str) -> None:
+        self.image, self.source, self.why = image, source, why
+        super().__init__(
+            words(
+                "The image {image!r} was not brought from {source}: {why}. {advice}",
+                image=image,
+                source=source,
+                why=why,
+                advice=advice,
+            )
         )
 
 

@@ -38,7 +38,8 @@ from ogtorrent.fetch.sharing import Sharing
 from ogtorrent.layout import name_in
 from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.sidecars import write_sidecars
-from ogtorrent.swarm.torrent import DiskTrouble, Progress, Start, Torrent, places
+from ogtorrent.swarm.sight import Progress
+from ogtorrent.swarm.torrent import DiskTrouble, Start, Torrent, places
 from ogtorrent.words import words
 
 # Seconds between looks at the room, and progress events: short while the peers come, then long.

@@ -189,6 +189,12 @@ class Root:
                 if stem != name and speakable(name) and not stem.endswith(tuple(Sidecar)):
                     yield Path(directory, name)
 
+    def takes(self, image: ImagePath, is_directory: bool) -> bool:
+        """Whether an image with that name would be found here, once it has its `.torrent`."""
+        if any(part in NOT_IMAGES for part in image.parts) or image.name.endswith(UNFINISHED_SUFFIXES):
+            return False
+        return is_directory or self._is_file_image(self.image(image))
+
     def _is_file_image(self, path: Path) -> bool:
         if not speakable(path.name) or path.name.endswith((*Sidecar, *UNFINISHED_SUFFIXES)):
             return False

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from aiohttp import web
 
@@ -20,6 +21,8 @@ from ogtorrent.repository import catalogue, rooms
 from ogtorrent.repository.addresses import announce_urls, own_announce_url, own_networks
 from ogtorrent.repository.console import routes as console
 from ogtorrent.repository.kept import Kept
+from ogtorrent.repository.mirror.mirroring import Mirroring
+from ogtorrent.repository.mirror.shelf import Shelf
 from ogtorrent.repository.opengnsys import routes as opengnsys
 from ogtorrent.repository.publisher import Publisher
 from ogtorrent.repository.seeder import Seeder
@@ -53,6 +56,8 @@ class Wanted:
     rooms: Mapping[tracker.server.IPNetwork, str] = field(default_factory=dict)
     store: str | None = None
     token: Token | None = None  # who knows it may change the repository over HTTP
+    mirrors: Sequence[str | Path] = ()
+    mirrored: Sequence[str] = ()  # globs of images; none are all
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,10 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
         kept = Kept(Tree(wanted.root))
         rooms.attach(app, kept, tracking.networks)
         publisher = Publisher(wanted.root, trackers)
-        catalogue.attach(app, publisher)
+        shelf = Shelf(publisher, trackers)
+        taking = partial(Session, policy.leecher(wanted.address, 0))
+        mirroring = Mirroring(wanted.mirrors, wanted.mirrored, shelf, taking)
+        catalogue.attach(app, publisher, shelf.notes)
         guard = Guard(wanted.token, wanted.trust_proxy)
         console.attach(app, kept, publisher, guard)
         opengnsys.attach(app, publisher, guard)
@@ -102,7 +110,7 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
                     images = len(seeder.images())
                     ready(Served(wanted.root, wanted.address, port, await session.port(), trackers, images))
 
-                await _work(publisher, answering, seeder, session, told, stop)
+                await _work(publisher, answering, seeder, session, mirroring, told, stop)
             finally:
                 await session.close()  # before the tracker, which is to hear `stopped`
         finally:
@@ -115,6 +123,7 @@ async def _work(
     answering: Callable[[], AbstractAsyncContextManager[None]],
     seeder: Seeder,
     session: Session,
+    mirroring: Mirroring,
     told: Callable[[], Awaitable[None]],
     stop: asyncio.Event,
 ) -> None:
@@ -128,6 +137,7 @@ async def _work(
             workers.append(group.create_task(seeder.run(seeding.set)))
             workers.append(group.create_task(session.keep_queue()))
             await seeding.wait()
+            workers.append(group.create_task(mirroring.run()))
             await told()
             await stop.wait()
             log.info("ending: peers and trackers are told")
