@@ -8,15 +8,19 @@
     |- UnknownRoot                 2  no folder of images there
     |- NotInCache                  2  no such image, or no previous version of it
     |- AmbiguousImage              1  it stands in several trees of the cache
+    |- UnknownHolder               2  no such client, and nothing that it lays over
+    |- NoTarget                    3  no file system there to lay something over
     |- ImageLocked                 4  somebody writes it
     |- ImagePinned                 4  its owner keeps it
     |- UnfitImage                  5  cannot be published
     |- NotWritable                14
+    |- NotLaid                    14  an overlay, or a part of it
     |- NoCache                    15  no partition labelled CACHE, or no such directory
     |- CacheFull                  16  too small or full
     |- RepositoryUnreachable      23  no answer
     |- NotARepository             23  an answer, but not one of ours
     |- UpdateFailed               31
+    |  |- OverlayFailed           31  the image stands, what is laid over it does not
     |  `- HostileMetainfo         31
     |- CorruptImage               33
     `- CannotJoin                 60  the swarm, the tracker or the port
@@ -94,6 +98,47 @@ class UnknownRoot(OgtorrentError):
         self.where = where
         super().__init__(
             words("There is no folder of images at {where}. {advice}", where=where, advice=advice)
+        )
+
+
+class UnknownHolder(OgtorrentError):
+    exit_code = 2
+
+    def __init__(self, client: str, where: Path) -> None:
+        self.client, self.where = client, where
+        super().__init__(
+            words(
+                "No client {client!r} is known at {where}. Check the name; `ogtorrent repo client` tells those "
+                "of the inventory.",
+                client=client,
+                where=where,
+            )
+        )
+
+
+class NoTarget(OgtorrentError):
+    exit_code = 3
+
+    def __init__(self, target: str, why: str) -> None:
+        self.target = target
+        super().__init__(
+            words(
+                "There is no file system at {target}: {why}. Mount the partition that was restored.",
+                target=target,
+                why=why,
+            )
+        )
+
+
+class NotLaid(OgtorrentError):
+    exit_code = 14
+
+    def __init__(self, target: Path, why: str, advice: str) -> None:
+        self.target, self.why = target, why
+        super().__init__(
+            words(
+                "Not all could be laid over {target}: {why}. {advice}", target=target, why=why, advice=advice
+            )
         )
 
 
@@ -257,6 +302,20 @@ class UpdateFailed(OgtorrentError):
                 why=why,
                 advice=advice,
             )
+        )
+
+
+class OverlayFailed(UpdateFailed):
+    def __init__(self, image: str, why: str) -> None:
+        self.image, self.why = image, why
+        OgtorrentError.__init__(
+            self,
+            words(
+                "The image {image!r} stands whole in the cache, but not all that is laid over it: {why}. "
+                "Run this again before it is restored.",
+                image=image,
+                why=why,
+            ),
         )
 
 

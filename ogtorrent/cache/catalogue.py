@@ -40,7 +40,7 @@ def ask(server: Server, image: ImagePath) -> Offer:
     HostileMetainfo.
     """
     status, body = server.get(f"/catalogue/{urllib.parse.quote(str(image))}", LARGEST_ANSWER)
-    answer = _answer(server, status, body)
+    answer = answered(server, status, body)
     if status == 404:
         # What a server says must not move the cursor of the administrator's terminal.
         near = [name for name in _strings(answer.get("near")) if name.isprintable() and _is_image(name)]
@@ -98,7 +98,8 @@ def _mirror(server: Server, answer: dict[str, Any]) -> Mirror:
         ) from error
 
 
-def _answer(server: Server, status: int, body: bytes) -> dict[str, Any]:
+def answered(server: Server, status: int, body: bytes) -> dict[str, Any]:
+    """What a repository's answer says. Raises NotARepository."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):

@@ -93,7 +93,7 @@ def _row(item: Item, tending: Tending | None) -> list[str]:
         peers = tending.seeding[item.name]
         states.append(words.plural("seeding, 1 peer", "seeding, {count} peers", peers))
     return [
-        str(item.image),
+        item.root.called(item.image),
         str(item.root.mirror.layout),
         words.bytes(whole.size if whole is not None else found.standing) if found.stands else "",
         _version(whole),
@@ -116,7 +116,7 @@ def _facts(item: Item, tending: Tending | None) -> dict[str, Any]:
     none: Mapping[str, int] = {}
     whole = found.beside if found.described else None
     return {
-        "image": str(item.image),
+        "image": item.root.called(item.image),
         "layout": str(item.root.mirror.layout),
         "path": str(item.root.image(item.image)),
         "stands": found.stands,

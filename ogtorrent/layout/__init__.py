@@ -21,11 +21,12 @@ from ogtorrent.layout.cache import (
     seeder_home,
     seeder_place,
 )
-from ogtorrent.layout.names import ImagePath, Sidecar, checked_component
+from ogtorrent.layout.names import MANIFEST, ImagePath, Sidecar, checked_component
 from ogtorrent.layout.root import Layer, Layout, Mirror, Root
 from ogtorrent.layout.trees import Tree, default_root, enclosing, recognise
 
 __all__ = [
+    "MANIFEST",
     "ImagePath",
     "Layer",
     "Layout",

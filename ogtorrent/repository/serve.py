@@ -15,9 +15,10 @@ from aiohttp import web
 
 import tracker.server
 from ogtorrent.errors import CannotJoin
-from ogtorrent.layout import Root
+from ogtorrent.layout import Root, Tree
 from ogtorrent.repository import catalogue
 from ogtorrent.repository.addresses import announce_urls, own_announce_url, own_networks
+from ogtorrent.repository.overlays import Overlays, Worker
 from ogtorrent.repository.publisher import Publisher
 from ogtorrent.repository.seeder import Seeder
 from ogtorrent.repository.writers import survive_lease_breaks
@@ -80,6 +81,8 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
         tracking = _tracker(app, wanted)
         publisher = Publisher(wanted.root, trackers)
         catalogue.attach(app, publisher)
+        overlays = Overlays(Tree(wanted.root), trackers)
+        overlays.attach(app, tracking)
         runner = tracker.server.Runner(app, access_log=None, shutdown_timeout=LINGER)
         await runner.setup()
         try:
@@ -92,7 +95,9 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
                     images = len(seeder.images())
                     ready(Served(wanted.root, wanted.address, port, await session.port(), trackers, images))
 
-                await _work(publisher, answering, seeder, session, told, stop)
+                publishers = [publisher.run, *overlays.publishers()]
+                seeders = [seeder.run, *overlays.seeders(session, [_seeds_url(wanted, port)])]
+                await _work(publishers, answering, seeders, session, told, stop)
             finally:
                 await session.close()  # before the tracker, which is to hear `stopped`
         finally:
@@ -101,23 +106,20 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
 
 
 async def _work(
-    publisher: Publisher,
+    publishers: Sequence[Worker],
     answering: Callable[[], AbstractAsyncContextManager[None]],
-    seeder: Seeder,
+    seeders: Sequence[Worker],
     session: Session,
     told: Callable[[], Awaitable[None]],
     stop: asyncio.Event,
 ) -> None:
     """Publish, answer and seed, in this order, until `stop`. A worker that fails ends all; none limps on."""
-    surveyed, seeding = asyncio.Event(), asyncio.Event()
     try:
         async with AsyncExitStack() as doors, asyncio.TaskGroup() as group:
-            workers = [group.create_task(publisher.run(surveyed.set))]
-            await surveyed.wait()
+            workers = await _begun(group, publishers)
             await doors.enter_async_context(answering())
-            workers.append(group.create_task(seeder.run(seeding.set)))
+            workers += await _begun(group, seeders)
             workers.append(group.create_task(session.keep_queue()))
-            await seeding.wait()
             await told()
             await stop.wait()
             log.info("ending: peers and trackers are told")
@@ -127,6 +129,15 @@ async def _work(
         if len(failures.exceptions) == 1:
             raise failures.exceptions[0] from None
         raise
+
+
+async def _begun(group: asyncio.TaskGroup, workers: Sequence[Worker]) -> list[asyncio.Task[None]]:
+    """Start them, and wait until each has looked at what there is."""
+    started = [asyncio.Event() for _ in workers]
+    tasks = [group.create_task(work(event.set)) for work, event in zip(workers, started, strict=True)]
+    for event in started:
+        await event.wait()
+    return tasks
 
 
 def _seeds_url(wanted: Wanted, port: int) -> str:
@@ -147,7 +158,10 @@ def _tracker(app: web.Application, wanted: Wanted) -> tracker.server.Tracker:
         raise CannotJoin(
             words("the tracker's swarms"), str(error), words("Check --store and its server.")
         ) from error
-    return tracker.server.attach(app, wanted.root.path, networks=networks, store=store, history=history)
+    beside = [root.path for root in Tree(wanted.root).layers]
+    return tracker.server.attach(
+        app, wanted.root.path, beside=beside, networks=networks, store=store, history=history
+    )
 
 
 def _bound(address: str, port: int) -> tuple[socket.socket, socket.socket]:
