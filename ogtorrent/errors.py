@@ -108,8 +108,8 @@ class UnknownHolder(OgtorrentError):
         self.client, self.where = client, where
         super().__init__(
             words(
-                "No client {client!r} is known at {where}. Check the name; `ogtorrent repo client` tells those "
-                "of the inventory.",
+                "No client {client!r} is known at {where}, and nothing that it lays over an image. "
+                "Check the name.",
                 client=client,
                 where=where,
             )

@@ -67,7 +67,7 @@ def attach(
     wall: Callable[[], float] = time.time,
     rng: random.Random | None = None,
 ) -> Tracker:
-    """Make `app` the tracker of the `.torrent` files below `folder`; the page does not show those `beside` it.
+    """Make `app` the tracker of the `.torrent` files below `folder`, and, not shown, of those `beside` it.
 
     Adds the routes of announces, of the page and of `/api/v1/`, `/health` and `/metrics`. When the
     application has started (`AppRunner.setup` has returned) the folder has been read and every torrent in it

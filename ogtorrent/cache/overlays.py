@@ -170,14 +170,16 @@ def remove_all(cache: Path, images: Root, image: ImagePath) -> None:
                 remove(cache, root, overlay)
 
 
-def standing(cache: Path, image: ImagePath) -> list[Overlay]:
-    """What `update-cache` brought, in the order in which it is laid over.
+def standing(cache: Path, image: ImagePath, client: str | None) -> list[Overlay]:
+    """What `update-cache` brought, in the order in which it is laid over; no other client's than `client`.
 
     Raises CorruptImage, and AmbiguousImage where a cache that somebody filled by hand has several clients'.
     """
     found = []
     for root in overlay_roots(cache):
         here = list(root.overlays_of(image))
+        if root.layer is Layer.CLIENT and client is not None:
+            here = [overlay for overlay in here if overlay.parts[0] == client]
         if len(here) > 1:
             raise AmbiguousImage(str(image), [root.image(overlay) for overlay in here])
         for overlay in here:

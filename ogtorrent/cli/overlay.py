@@ -156,8 +156,7 @@ def _applying(
         return _on_repository(Tree(recognise(tree)), image, client)
     from ogtorrent.cache import overlays, partition
 
-    found = overlays.standing(partition.find(directory), image)
-    return [one for one in found if client is None or one.layer is Layer.GROUP or one.holder == client]
+    return overlays.standing(partition.find(directory), image, client)
 
 
 def _on_repository(tree: Tree, image: ImagePath, client: str | None) -> list[Overlay]:

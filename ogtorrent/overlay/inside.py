@@ -91,7 +91,7 @@ def _entered(stack: list[int], name: str) -> str | None:
         if error.errno not in (errno.ENOTDIR, errno.ELOOP):
             raise
         try:
-            return os.readlink(name, dir_fd=stack[-1])  # noqa: PTH115
+            return os.readlink(name, dir_fd=stack[-1])
         except OSError:
             raise error from None
     return None
@@ -111,7 +111,10 @@ def status_of(name: str, above: int) -> os.stat_result | None:
 
 
 def exchange(one: str, other: str, above: int) -> bool:
-    """Two names of a directory change places in one step; False where the file system cannot. Raises OSError."""
+    """Two names of a directory change places in one step; False where the file system cannot.
+
+    Raises OSError.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.renameat2(above, os.fsencode(one), above, os.fsencode(other), _RENAME_EXCHANGE) == 0:
         return True

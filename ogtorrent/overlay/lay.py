@@ -16,9 +16,9 @@ from ogtorrent.overlay.dress import Lost, dress, dress_link, look, wanted
 from ogtorrent.overlay.inside import Inside, exchange, open_file, status_of
 from ogtorrent.overlay.layers import Laid
 from ogtorrent.overlay.manifest import LAYING, Entry, Kind
+from ogtorrent.overlay.place import CHUNK, Refused, check_empty, clear, leads, link_look, put, same_bytes
 from ogtorrent.words import words
 
-CHUNK = 1024 * 1024  # bytes
 _BLOCK = 4096  # bytes that a file takes at least
 # After these every other path would fail, too.
 _HOPELESS = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -48,14 +48,11 @@ class Outcome:
     lost: frozenset[Lost]
 
 
-class _Refused(Exception):
-    pass
-
-
 def lay(target: Path, laid: Mapping[str, Laid], dry_run: bool) -> Outcome:
     """Lay every path, each after its directory. Nothing is touched where there is no room for all of it.
 
-    Raises NoTarget, NotLaid, CorruptImage. What was laid before a failure stays, whole; run again, this goes on.
+    Raises NoTarget, NotLaid, CorruptImage. What was laid before a failure stays, whole, and the next run
+    goes on from there.
     """
     with contextlib.ExitStack() as stack:
         inside = stack.enter_context(_opened(target))
@@ -97,7 +94,7 @@ class _Layer:
     def __init__(self, inside: Inside, target: Path, sources: Mapping[str, Inside], dry_run: bool) -> None:
         self._inside, self._target, self._sources, self._dry_run = inside, target, sources, dry_run
         self._lost: set[Lost] = set()
-        self._places: dict[tuple[int, int, str], str] = {}
+        self._places: dict[tuple[int, int, str], Entry] = {}
 
     def run(self, laid: Mapping[str, Laid]) -> Outcome:
         changes: dict[str, Change] = {}
@@ -109,7 +106,7 @@ class _Layer:
                         directories.append((one, *self._directory(one.entry, above)))
                     else:
                         changes[path] = self._one(one, above)
-            except (OSError, _Refused) as trouble:
+            except (OSError, Refused) as trouble:
                 changes[path] = self._refused(one, trouble)
         # Their times last: what is laid into a directory changes them.
         for one, what, before in reversed(directories):
@@ -119,7 +116,7 @@ class _Layer:
                 changes[one.entry.path] = self._refused(one, trouble)
         return Outcome(tuple(changes[path] for path in laid), frozenset(self._lost))
 
-    def _refused(self, one: Laid, trouble: OSError | _Refused) -> Change:
+    def _refused(self, one: Laid, trouble: OSError | Refused) -> Change:
         if isinstance(trouble, OSError) and trouble.errno in _HOPELESS:
             raise NotLaid(
                 self._target,
@@ -141,20 +138,18 @@ class _Layer:
             return
         try:
             if not self._dry_run:
-                _clear(above)
+                clear(above)
             self._check_place(entry, above)
             yield above
         finally:
             os.close(above)
 
     def _check_place(self, entry: Entry, above: int) -> None:
-        """Links may make two directories of an overlay one: then the second would undo the first."""
-        if entry.kind is Kind.DIRECTORY:
-            return
+        """Links may make two paths of an overlay one: then the second would undo the first."""
         status = os.fstat(above)
-        other = self._places.setdefault((status.st_dev, status.st_ino, entry.parts[-1]), entry.path)
-        if other != entry.path:
-            raise _Refused(words("through a link it is the same as {path!r}", path=other))
+        other = self._places.setdefault((status.st_dev, status.st_ino, entry.parts[-1]), entry)
+        if other.path != entry.path and not other.kind is entry.kind is Kind.DIRECTORY:
+            raise Refused(words("through a link it is the same as {path!r}", path=other.path))
 
     def _directory(self, entry: Entry, above: int | None) -> tuple[What, object]:
         """Have a directory there; what is new of it, and how it looked before."""
@@ -163,6 +158,8 @@ class _Layer:
         name = entry.parts[-1]
         status = status_of(name, above)
         if status is not None and stat.S_ISDIR(status.st_mode):
+            if self._places.setdefault((status.st_dev, status.st_ino, ""), entry) is not entry:
+                return What.UNCHANGED, None  # through a link it is one that another path has
             return What.UNCHANGED, self._looked(entry)
         if status is not None and stat.S_ISLNK(status.st_mode):
             with contextlib.suppress(OSError):  # it leads to no directory
@@ -176,7 +173,7 @@ class _Layer:
                 if not exchange(LAYING, name, above):
                     os.unlink(name, dir_fd=above)
                     os.rename(LAYING, name, src_dir_fd=above, dst_dir_fd=above)
-                _clear(above)
+                clear(above)
             os.fsync(above)
         return What.NEW if status is None else What.REPLACED, None
 
@@ -211,7 +208,7 @@ class _Layer:
         if above is None or status is None:
             what = What.NEW
         elif stat.S_ISDIR(status.st_mode):
-            _check_empty(name, above)
+            check_empty(name, above)
             what = What.REPLACED
         else:
             what = What.UNCHANGED if self._stands(one, above, status) else What.REPLACED
@@ -220,10 +217,10 @@ class _Layer:
                 if not self._made(one, above, status):
                     what = What.UNCHANGED
                 else:
-                    _put(name, above, status)
+                    put(name, above, status)
                     os.fsync(above)
             finally:
-                _clear(above)
+                clear(above)
         if what is What.UNCHANGED:
             takes = 0
         alone = what is What.REPLACED and status is not None and status.st_nlink == 1
@@ -257,7 +254,7 @@ class _Layer:
         match entry.kind:
             case Kind.LINK:
                 kept = (status.st_uid, status.st_gid, status.st_mtime_ns)
-                return _leads(name, above, status) == entry.target and kept == (
+                return leads(name, above, status) == entry.target and kept == (
                     entry.uid,
                     entry.gid,
                     entry.mtime,
@@ -274,7 +271,7 @@ class _Layer:
             stack.callback(os.close, standing)
             source = self._source(one)
             stack.callback(os.close, source)
-            return look(standing) == wanted(entry) and _same_bytes(standing, source)
+            return look(standing) == wanted(entry) and same_bytes(standing, source)
 
     def _first(self, entry: Entry) -> tuple[int, int] | None:
         """Which file the first name of a second one stands for."""
@@ -295,7 +292,7 @@ class _Layer:
         if entry.kind is Kind.LINK:
             os.symlink(entry.target, LAYING, dir_fd=above)
             self._lost |= dress_link(LAYING, above, entry)
-            return status is None or _link_look(name, above) != _link_look(LAYING, above)
+            return status is None or link_look(name, above) != link_look(LAYING, above)
         if entry.kind is Kind.HARD_LINK:
             if self._linked(entry, above):
                 return True
@@ -313,7 +310,7 @@ class _Layer:
             except PermissionError:
                 return True
             try:
-                return look(made) != look(standing) or not _same_bytes(made, standing)
+                return look(made) != look(standing) or not same_bytes(made, standing)
             finally:
                 os.close(standing)
         finally:
@@ -343,58 +340,4 @@ class _Layer:
             os.close(source)
         if os.fstat(made).st_size != one.entry.size:
             os.close(self._source(one))  # which says so
-            raise _Refused(words("it changed while it was read"))
-
-
-def _put(name: str, above: int, status: os.stat_result | None) -> None:
-    """Give what was made its name. Raises OSError, _Refused."""
-    if status is not None and stat.S_ISDIR(status.st_mode):
-        if exchange(LAYING, name, above):
-            try:
-                os.rmdir(LAYING, dir_fd=above)
-            except OSError:  # somebody has just put something there
-                exchange(LAYING, name, above)
-                raise
-            return
-        os.rmdir(name, dir_fd=above)
-    os.rename(LAYING, name, src_dir_fd=above, dst_dir_fd=above)
-
-
-def _clear(above: int) -> None:
-    """Take away what a run left that was cut; there is one run at a time. Raises OSError."""
-    status = status_of(LAYING, above)
-    if status is None:
-        return
-    if stat.S_ISDIR(status.st_mode):
-        os.rmdir(LAYING, dir_fd=above)
-    else:
-        os.unlink(LAYING, dir_fd=above)
-
-
-def _check_empty(name: str, above: int) -> None:
-    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
-    try:
-        if os.listdir(descriptor):  # noqa: PTH208
-            raise _Refused(words("a directory that is not empty stands there; remove it first"))
-    finally:
-        os.close(descriptor)
-
-
-def _leads(name: str, above: int, status: os.stat_result) -> str | None:
-    return os.readlink(name, dir_fd=above) if stat.S_ISLNK(status.st_mode) else None  # noqa: PTH115
-
-
-def _link_look(name: str, above: int) -> tuple[str | None, int, int, int]:
-    status = os.stat(name, dir_fd=above, follow_symlinks=False)
-    return _leads(name, above, status), status.st_uid, status.st_gid, status.st_mtime_ns
-
-
-def _same_bytes(one: int, other: int) -> bool:
-    offset = 0
-    while True:
-        data = os.pread(one, CHUNK, offset)
-        if data != os.pread(other, CHUNK, offset):
-            return False
-        if not data:
-            return True
-        offset += len(data)
+            raise Refused(words("it changed while it was read"))

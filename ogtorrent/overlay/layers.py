@@ -39,7 +39,7 @@ class Laid:
 
 @dataclass(frozen=True)
 class Merged:
-    """`laid`: each path after its directory. `hidden`: what is not laid, for something else stands above it."""
+    """`laid`: each path after its directory. `hidden`: what is not laid, as no directory is above it."""
 
     laid: Mapping[str, Laid]
     hidden: tuple[Laid, ...]
@@ -74,7 +74,8 @@ def merge(overlays: Iterable[Overlay]) -> Merged:
             over = (*before.over, before.overlay.name) if before is not None else ()
             source = entry.target if entry.kind is Kind.HARD_LINK else entry.path
             found[entry.path] = Laid(entry, overlay, source, over)
-    laid, hidden = {}, []
+    laid: dict[str, Laid] = {}
+    hidden = []
     for path in sorted(found, key=lambda path: path.split("/")):
         above, slash, _ = path.rpartition("/")
         if slash and (above not in laid or laid[above].entry.kind is not Kind.DIRECTORY):
