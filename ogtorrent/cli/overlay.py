@@ -154,9 +154,13 @@ def _applying(
     """In the order in which they are laid over. Raises OgtorrentError."""
     if tree is not None:
         return _on_repository(Tree(recognise(tree)), image, client)
-    from ogtorrent.cache import overlays, partition
+    from ogtorrent.cache import overlays, partition, stock
 
-    return overlays.standing(partition.find(directory), image, client)
+    cache = partition.find(directory)
+    found = overlays.standing(cache, image, client)
+    if not found:
+        stock.find(cache, str(image))  # else a slip of the pen would say that nothing is laid over it
+    return found
 
 
 def _on_repository(tree: Tree, image: ImagePath, client: str | None) -> list[Overlay]:

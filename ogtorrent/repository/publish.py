@@ -48,7 +48,7 @@ def contents(root: Root, image: ImagePath) -> Contents:
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):
             raise UnfitImage(
-                str(image), words("{file!r} is no regular file", file=file.name), words("Remove it.")
+                root.called(image), words("{file!r} is no regular file", file=file.name), words("Remove it.")
             )
         parts = (*image.parts, *file.relative_to(path).parts)
         try:
@@ -56,13 +56,13 @@ def contents(root: Root, image: ImagePath) -> Contents:
         except UnicodeEncodeError:
             name = os.fsencode(file.name)
             raise UnfitImage(
-                str(image), words("the name {name!r} is not UTF-8", name=name), words("Rename it.")
+                root.called(image), words("the name {name!r} is not UTF-8", name=name), words("Rename it.")
             ) from None
         files.append(File(parts, status.st_size))
         mtimes.append(status.st_mtime_ns)
     found = Contents(tuple(files), tuple(paths), tuple(mtimes), manifest)
     if found.size == 0 and not manifest:
-        raise UnfitImage(str(image), words("it is empty"), words("Write it anew, or remove it."))
+        raise UnfitImage(root.called(image), words("it is empty"), words("Write it anew, or remove it."))
     return found
 
 
@@ -89,11 +89,11 @@ def _overlay(root: Root, image: ImagePath) -> tuple[list[Path], bytes]:
     path = root.image(image)
     if len(image.parts) < 2 or not path.is_dir():
         raise UnfitImage(
-            str(image),
+            root.called(image),
             words("an overlay is a directory, {layer}/NAME/IMAGE", layer=root.mirror.name),
             words("Put it there."),
         )
-    entries = gather(path, f"{root.mirror.name}/{image}")
+    entries = gather(path, root.called(image))
     paths = [path / entry.path for entry in entries if entry.kind is Kind.FILE]
     manifest = encode(entries)
     written = root.manifest(image)
@@ -126,7 +126,9 @@ def publish(root: Root, image: ImagePath, trackers: Sequence[str], progress: Pro
     Raises UnfitImage, ImageLocked (also where the image changed under the read), NotWritable.
     """
     if root.sidecar(image, Sidecar.LOCK).exists():
-        raise ImageLocked(str(image), words("{lock} stands beside it", lock=image.name + Sidecar.LOCK))
+        raise ImageLocked(
+            root.called(image), words("{lock} stands beside it", lock=image.name + Sidecar.LOCK)
+        )
     try:
         if root.layer is not None:
             remove_cut(root.manifest(image))
@@ -135,18 +137,18 @@ def publish(root: Root, image: ImagePath, trackers: Sequence[str], progress: Pro
             write_whole(root.manifest(image), before.manifest)
             before = contents(root, image)
         if any(is_open_for_writing(path) for path in before.paths):
-            raise ImageLocked(str(image), words("somebody has it open for writing"))
+            raise ImageLocked(root.called(image), words("somebody has it open for writing"))
         length = metainfo.piece_length(before.size)
         digests = hash_files(before.paths, length, progress)
         after = contents(root, image)
     except OSError as error:
         raise UnfitImage(
-            str(image),
+            root.called(image),
             f"{error.filename or image.name}: {error.strerror}",
             words("Check the disk and the file's mode."),
         ) from error
     if before != after:
-        raise ImageLocked(str(image), words("it changed while it was read"))
+        raise ImageLocked(root.called(image), words("it changed while it was read"))
     stamp = Stamp(before.mtimes, digests.tail_sum, digests.full_sum)
     published = metainfo.encode(
         root.mirror.name, image, before.files, length, digests.pieces, stamp, trackers

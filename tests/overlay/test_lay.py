@@ -105,8 +105,8 @@ def test_all_that_is_published_of_a_file_is_laid_on_ext4(ext4: Path, group: Path
     write(group / "none", "")
     os.setxattr(tool, "user.origin", b"aula1")
     os.setxattr(tool, "security.capability", bytes.fromhex("0100000200040000000000000000000000000000"))
-    access = bytes.fromhex("02000000" "01000600ffffffff" "02000400e9030000" "04000400ffffffff" "10000600ffffffff" "20000000ffffffff")  # fmt: skip
-    os.setxattr(group / "etc/shadow", "system.posix_acl_access", access)
+    access = "02000000 01000600ffffffff 02000400e9030000 04000400ffffffff 10000600ffffffff 20000000ffffffff"
+    os.setxattr(group / "etc/shadow", "system.posix_acl_access", bytes.fromhex(access))
     for path in (tool, group / "etc/shadow", group / "srv/empty", group / "srv"):
         os.utime(path, ns=(1, 1_600_000_000_123_456_789))
     os.utime(group / "etc/mtab", ns=(1, 1_500_000_000_987_654_321), follow_symlinks=False)
@@ -202,7 +202,9 @@ def test_two_paths_that_a_link_makes_one_are_not_laid_in_turn(target: Path, grou
     assert (target / "usr/lib/same").read_text() == "first"
 
 
-def test_a_target_that_changes_meanwhile_leads_nowhere_else(target: Path, group: Path, tmp_path: Path) -> None:
+def test_a_target_that_changes_meanwhile_leads_nowhere_else(
+    target: Path, group: Path, tmp_path: Path
+) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (target / "real").mkdir()
@@ -357,9 +359,9 @@ def test_what_runs_as_its_owner_does_not_run_as_another(target: Path, tmp_path: 
     os.chown(tool, 1234, 1234)
     tool.chmod(0o6755)
     command = [sys.executable, "-m", "ogtorrent", "overlay", "apply", target, "--image", "win.img"]
+    command += ["--root", tmp_path / "repo", "--client", "pc1"]
     ran = subprocess.run(
-        ["setpriv", "--bounding-set", "-chown", "--inh-caps", "-all", *command]
-        + ["--root", tmp_path / "repo", "--client", "pc1"],
+        ["setpriv", "--bounding-set", "-chown", "--inh-caps", "-all", *command],
         env=environment(), capture_output=True, text=True,
     )  # fmt: skip
     assert ran.returncode == 0 and "does not keep: owners" in ran.stdout, ran.stderr
@@ -398,5 +400,9 @@ def test_whatever_links_stand_there_nothing_is_laid_outside(
     laid(target, group)
     after = laid(target, group)
     assert {change.what for change in after.changes} <= {What.UNCHANGED, What.REFUSED}
-    assert list(outside.iterdir()) == [] and sorted(os.listdir(home)) == ["group", "outside", "target"]
+    assert list(outside.iterdir()) == [] and {path.name for path in home.iterdir()} == {
+        "group",
+        "outside",
+        "target",
+    }
     assert not list(target.rglob(LAYING))

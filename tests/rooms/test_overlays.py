@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
@@ -10,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from machines import Seat, Server, image, ogtorrent, until
+from machines import NETWORK, Seat, Server, image, ogtorrent, until
 
 from ogtorrent.cache import events
 from ogtorrent.overlay.gather import gather
 
 pytestmark = pytest.mark.room
 WINDOWS = "aula1/windows.img"
+LAID = f"groups/aula1/{WINDOWS}"
 
 
 class Site:
@@ -76,6 +78,13 @@ def overlays(happened: Any) -> dict[str, str]:
     return {event.overlay: event.state for event in happened.events if isinstance(event, events.Overlay)}
 
 
+def held(pc: Seat) -> list[dict[str, Any]]:
+    """What `cache list` tells."""
+    told = ogtorrent("cache", "list", "--cache", pc.cache, "--json").stdout
+    images: list[dict[str, Any]] = json.loads(told)["images"]
+    return images
+
+
 def applied(target: Path, seat: Seat) -> dict[str, str]:
     """Lay over what the seat's cache has; what a path was."""
     ran = ogtorrent("overlay", "apply", target, "--image", WINDOWS, "--cache", seat.cache, "--json")
@@ -102,7 +111,7 @@ def test_two_seats_of_a_room_are_restored_each_with_its_own(
     site.server.ready(WINDOWS)
     site.ready("pc-2", "groups/aula1", "clients/pc-2")
 
-    assert overlays(site.update(one)) == {f"groups/aula1/{WINDOWS}": "brought"}
+    assert overlays(site.update(one)) == {LAID: "brought"}
     brought = site.update(two)
     assert brought.done.image == WINDOWS
     assert set(overlays(brought).values()) == {"brought"} and len(overlays(brought)) == 2
@@ -119,9 +128,7 @@ def test_two_seats_of_a_room_are_restored_each_with_its_own(
         found = {entry.path: entry for entry in gather(target, "target")}
         laid = {entry.path: entry for entry in gather(site.repo / "groups/aula1" / WINDOWS, "group")}
         laid |= {
-            entry.path: entry
-            for entry in gather(site.repo / "clients/pc-2" / WINDOWS, "client")
-            if pc is two
+            entry.path: entry for entry in gather(site.repo / "clients/pc-2" / WINDOWS, "client") if pc is two
         }
         assert found == laid
         assert (target / "etc/hosts").read_text() == "the room's"
@@ -143,21 +150,23 @@ def test_a_seat_has_what_applies_to_it_now_and_nothing_else(site: Site, seat: Ca
     site.server.ready(WINDOWS)
     (before,) = site.ready("pc-1", "groups/aula1")
     site.update(pc)
+    pc.stop()
+    with pc.seeding():
+        until(lambda: {item["image"] for item in held(pc) if item["seeding"]} == {WINDOWS, LAID})
     here = pc.cache / "opt/opengnsys/repo/groups"
     assert (here / "aula1" / WINDOWS / "etc/hosts").read_text() == "old"
 
     hosts.chmod(0o600)  # no byte of it
     until(lambda: site.ready("pc-1", "groups/aula1") != [before])
-    assert overlays(site.update(pc)) == {f"groups/aula1/{WINDOWS}": "brought"}
-    assert overlays(site.update(pc)) == {f"groups/aula1/{WINDOWS}": "whole"}
+    assert overlays(site.update(pc)) == {LAID: "brought"}
+    assert overlays(site.update(pc)) == {LAID: "whole"}
 
     site.knows("pc-1", pc, "aula2")
     assert overlays(site.update(pc)) == {
-        f"groups/aula2/{WINDOWS}": "brought", f"groups/aula1/{WINDOWS}": "removed",
+        f"groups/aula2/{WINDOWS}": "brought", LAID: "removed",
     }  # fmt: skip
     assert not (here / "aula1" / WINDOWS).exists()
-    listed = json.loads(ogtorrent("cache", "list", "--cache", pc.cache, "--json").stdout)["images"]
-    assert [item["image"] for item in listed] == [WINDOWS, f"groups/aula2/{WINDOWS}"]
+    assert [item["image"] for item in held(pc)] == [WINDOWS, f"groups/aula2/{WINDOWS}"]
 
     shutil.rmtree(site.repo / "groups/aula2")
     until(lambda: not site.applying("client=pc-1")["overlays"])
@@ -199,26 +208,35 @@ def test_who_asks_is_known_by_address_then_by_name(site: Site, seat: Callable[..
     name = site.applying("name=pc-1")["overlays"][0]["torrent"]
     assert site.server.get(name)[1].startswith(b"d")
     # What calls itself otherwise is what the console says that it is.
-    site.knows("pc-1", pc, "aula1")
-    assert overlays(site.update(pc, "--name", "elsewhere")) == {f"groups/aula1/{WINDOWS}": "brought"}
+    assert overlays(site.update(pc, "--name", "elsewhere")) == {LAID: "brought"}
 
 
-def test_an_overlay_that_is_being_written_is_not_published(site: Site) -> None:
+def test_an_overlay_that_is_being_written_is_not_published(site: Site, seat: Callable[..., Seat]) -> None:
     lock = site.repo / "groups/aula1" / f"{WINDOWS}.lock"
     lock.parent.mkdir(parents=True)
     lock.touch()
-    site.lay("groups/aula1", "a", "a")
-    until(lambda: site.applying("client=x&name=x") and "locked" in _states(site))
-    assert not lock.with_suffix(".torrent").exists()
+    hosts = site.lay("groups/aula1", "etc/hosts", "a")
+    site.knows("pc-1", seat(), "aula1")
+
+    def state() -> list[str]:
+        return [one["state"] for one in site.applying("client=pc-1")["overlays"]]
+
+    until(lambda: state() == ["locked"])
     lock.unlink()
-    with site.lay("groups/aula1", "a", "a").open("a") as writer:
-        until(lambda: "waiting" in _states(site))
+    with hosts.open("a") as writer:
+        until(lambda: state() == ["waiting"])
         writer.write("b")
-    until(lambda: "ready" in _states(site))
+    site.ready("pc-1", "groups/aula1")
 
 
-def _states(site: Site) -> list[str]:
-    fake = {"name": "x", "group": "aula1", "ip": "", "mac": ""}
-    site._clients = [fake]
-    site.tell()
-    return [one["state"] for one in site.applying("client=x")["overlays"]]
+def test_a_trusted_proxy_says_who_asks(
+    tmp_path: Path, serve: Callable[..., Server], seat: Callable[..., Seat]
+) -> None:
+    site = Site(tmp_path / "opt/opengnsys/repo", lambda repo: serve(repo, "--trust-proxy", "127.0.0.1/32"))
+    pc = seat()
+    site.knows("pc-1", pc, "aula1")
+    for proxy, known in (("127.0.0.1", "pc-1"), (f"{NETWORK}.1", None)):
+        line = http.client.HTTPConnection(site.server.address, source_address=(proxy, 0))
+        line.request("GET", f"/overlays/{WINDOWS}", headers={"X-Forwarded-For": pc.address})
+        assert json.loads(line.getresponse().read())["client"] == known
+        line.close()
