@@ -18,7 +18,7 @@ from tracker.http import frontend as http
 from tracker.http import reports, short
 from tracker.http.connections import BACKLOG, Runner
 from tracker.look import routes
-from tracker.networks import PRIVATE, IPNetwork, Networks, address_text
+from tracker.networks import PRIVATE, IPNetwork, Listed, Networks, address_text
 from tracker.request import RefusalError
 from tracker.swarm.memory import MemoryStore
 from tracker.swarm.state import State, StateError
@@ -38,6 +38,7 @@ __all__ = [
     "STATE_FILE",
     "History",
     "IPNetwork",
+    "Listed",
     "Networks",
     "Runner",
     "StoreError",

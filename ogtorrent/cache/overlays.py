@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ogtorrent.cache import catalogue, control, events, records, removal
+from ogtorrent.cache import control, events, records, removal
 from ogtorrent.cache.control import Seeder
 from ogtorrent.cache.inventory import standing_image
 from ogtorrent.cache.options import WhenFull
 from ogtorrent.cache.order import Order
-from ogtorrent.cache.server import Server
 from ogtorrent.errors import (
     AmbiguousImage,
     BadName,
@@ -25,6 +24,8 @@ from ogtorrent.errors import (
     OgtorrentError,
     OverlayFailed,
 )
+from ogtorrent.fetch import catalogue
+from ogtorrent.fetch.server import Server
 from ogtorrent.layout import ImagePath, Layer, Layout, Mirror, Root, Tree, cache_root, name_in, overlay_roots
 from ogtorrent.overlay.layers import Overlay, read
 from ogtorrent.swarm import metainfo

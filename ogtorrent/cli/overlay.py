@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ogtorrent.errors import NotLaid, UnknownHolder
+from ogtorrent.errors import NotLaid, UnknownEntry
 from ogtorrent.layout import ImagePath, Layer, Root, Tree, recognise
 from ogtorrent.overlay.layers import Laid, Merged, Overlay, gathered, merge
 from ogtorrent.overlay.manifest import Kind
@@ -172,7 +172,7 @@ def _on_repository(tree: Tree, image: ImagePath, client: str | None) -> list[Ove
     known = Kept(tree).inventory.clients.get(client)
     roots = {root.layer: root for root in tree.layers}
     if known is None and not _stands(roots.get(Layer.CLIENT), ImagePath((client,))):
-        raise UnknownHolder(client, tree.top)
+        raise UnknownEntry(Layer.CLIENT, client)
     told = known or Client(client)
     found = []
     for layer, holder in ((Layer.GROUP, told.group), (Layer.CLIENT, told.name)):

@@ -18,7 +18,7 @@ from aiohttp import web
 
 import tracker.server
 from ogtorrent.errors import BadName
-from ogtorrent.layout import ImagePath, Layer, Root, Sidecar, Tree
+from ogtorrent.layout import ImagePath, Layer, Root, Sidecar
 from ogtorrent.repository.inventory import Client, Inventory
 from ogtorrent.repository.kept import Kept
 from ogtorrent.repository.publisher import Entry, Publisher
@@ -36,10 +36,10 @@ Worker = Callable[[Callable[[], None]], Coroutine[Any, Any, None]]
 class Overlays:
     """Of one repository. Its workers end only by cancellation."""
 
-    def __init__(self, tree: Tree, trackers: Sequence[str]) -> None:
-        self._roots = {root.layer: root for root in tree.layers if root.layer is not None}
+    def __init__(self, kept: Kept, trackers: Sequence[str]) -> None:
+        self._roots = {root.layer: root for root in kept.tree.layers if root.layer is not None}
         self._publishers = {layer: Publisher(root, trackers) for layer, root in self._roots.items()}
-        self._kept, self._trackers = Kept(tree), tuple(trackers)
+        self._kept, self._trackers = kept, tuple(trackers)
 
     def publishers(self) -> list[Worker]:
         return [
