@@ -26,6 +26,7 @@ class Inside:
     def __init__(self, top: Path) -> None:
         """Raises OSError."""
         self._top = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.followed: set[tuple[int, int, str]] = set()  # links: device and inode of the directory, and name
 
     def __enter__(self) -> Inside:
         return self
@@ -63,6 +64,8 @@ class Inside:
                 elif name not in ("", "."):
                     target = _entered(stack, name)
                     if target is not None:
+                        above = os.fstat(stack[-1])
+                        self.followed.add((above.st_dev, above.st_ino, name))
                         links += 1
                         if links > _MOST_LINKS:
                             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), "/".join(parts))

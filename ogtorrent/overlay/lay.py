@@ -99,6 +99,7 @@ class _Layer:
     def run(self, laid: Mapping[str, Laid]) -> Outcome:
         changes: dict[str, Change] = {}
         directories: list[tuple[Laid, What, object]] = []
+        self._inside.followed.clear()
         for path, one in laid.items():
             try:
                 with self._above(one.entry) as above:
@@ -147,7 +148,10 @@ class _Layer:
     def _check_place(self, entry: Entry, above: int) -> None:
         """Links may make two paths of an overlay one: then the second would undo the first."""
         status = os.fstat(above)
-        other = self._places.setdefault((status.st_dev, status.st_ino, entry.parts[-1]), entry)
+        place = status.st_dev, status.st_ino, entry.parts[-1]
+        if place in self._inside.followed and entry.kind is not Kind.DIRECTORY:
+            raise Refused(words("it would replace a link that leads to other paths of the overlay"))
+        other = self._places.setdefault(place, entry)
         if other.path != entry.path and not other.kind is entry.kind is Kind.DIRECTORY:
             raise Refused(words("through a link it is the same as {path!r}", path=other.path))
 
@@ -175,6 +179,9 @@ class _Layer:
                     os.rename(LAYING, name, src_dir_fd=above, dst_dir_fd=above)
                 clear(above)
             os.fsync(above)
+            made = status_of(name, above)
+            if made is not None:
+                self._places.setdefault((made.st_dev, made.st_ino, ""), entry)
         return What.NEW if status is None else What.REPLACED, None
 
     def _looked(self, entry: Entry) -> object:

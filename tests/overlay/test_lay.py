@@ -368,7 +368,7 @@ def test_what_runs_as_its_owner_does_not_run_as_another(target: Path, tmp_path: 
     assert stat.S_IMODE((target / "tool").stat().st_mode) == 0o755
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.dictionaries(
         st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map("/".join),
@@ -398,8 +398,7 @@ def test_whatever_links_stand_there_nothing_is_laid_outside(
     for path in ("a/b/c", "b/a", "c/c/a"):
         write(group / path, "overlay")
     laid(target, group)
-    after = laid(target, group)
-    assert {change.what for change in after.changes} <= {What.UNCHANGED, What.REFUSED}
+    laid(target, group)
     assert list(outside.iterdir()) == [] and {path.name for path in home.iterdir()} == {
         "group",
         "outside",
