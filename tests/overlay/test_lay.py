@@ -171,11 +171,12 @@ def test_links_in_the_target_are_walked_as_in_a_chroot(target: Path, group: Path
     outside.mkdir()
     (target / "usr/lib").mkdir(parents=True)
     (target / "lib").symlink_to("usr/lib")
-    (target / "absolute").symlink_to("/usr/lib")
+    (target / "srv").mkdir()
+    (target / "srv/absolute").symlink_to("/usr/lib")
     (target / "up").symlink_to("../../../../../usr/lib")
     (target / "out").symlink_to(outside)
     write(group / "lib/one")
-    write(group / "absolute/two")
+    write(group / "srv/absolute/two")
     write(group / "up/three")
     write(group / "out/four")
     write(outside / "file", "mine")
@@ -184,7 +185,7 @@ def test_links_in_the_target_are_walked_as_in_a_chroot(target: Path, group: Path
     write(group / "etc/file", "theirs")
     laid(target, group)
     assert {path.name for path in (target / "usr/lib").iterdir()} == {"one", "two", "three"}
-    assert (target / "lib").is_symlink() and (target / "absolute").is_symlink()
+    assert (target / "lib").is_symlink() and (target / "srv/absolute").is_symlink()
     # What leads out is no directory inside: an overlay's own takes its place.
     assert (target / "out/four").exists() and not (target / "out").is_symlink()
     assert (outside / "file").read_text() == "mine" and (target / "etc/file").read_text() == "theirs"

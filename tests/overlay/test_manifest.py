@@ -67,6 +67,7 @@ HOSTILE = {
     "absolute": [FILE | {"path": "/etc/passwd"}],
     "up": [FILE | {"path": "../x"}],
     "up inside": [DIRECTORY | {"path": "a"}, FILE | {"path": "a/../../x"}],
+    "up as a directory of it": [DIRECTORY | {"path": ".."}, FILE | {"path": "../x"}],
     "dot": [FILE | {"path": "."}],
     "empty": [FILE | {"path": ""}],
     "nul": [FILE | {"path": "a\0b"}],
