@@ -162,17 +162,17 @@ def verify(image: str | None, directory: Path | None, address: str) -> None:
         last: events.Event | None = None
         for last in begin(cache, root, known, address):
             if isinstance(last, events.Done):
-                click.echo(_verified(last))
+                click.echo(_verified(root.called(one), last))
         if isinstance(last, events.Failed):
             click.echo(f"ogtorrent: {last.message}", err=True)
             worst = max(worst, last.exit_code)
     sys.exit(worst)
 
 
-def _verified(done: events.Done) -> str:
+def _verified(image: str, done: events.Done) -> str:
     if not done.fetched:
-        return words("{image}: whole, nothing to fetch", image=done.image)
-    return words("{image}: mended, {bytes} fetched", image=done.image, bytes=words.bytes(done.fetched))
+        return words("{image}: whole, nothing to fetch", image=image)
+    return words("{image}: mended, {bytes} fetched", image=image, bytes=words.bytes(done.fetched))
 
 
 @click.command(help=words("Take images out of the cache, with their previous versions."))

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -240,3 +241,26 @@ def test_a_trusted_proxy_says_who_asks(
         line.request("GET", f"/overlays/{WINDOWS}", headers={"X-Forwarded-For": pc.address})
         assert json.loads(line.getresponse().read())["client"] == known
         line.close()
+
+
+@pytest.mark.root
+def test_an_image_never_gives_its_room_to_what_is_laid_over_it(
+    site: Site, seat: Callable[..., Seat], tmp_path: Path
+) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "none", small], check=True)
+    pc = seat(small)
+    try:
+        image(site.repo / "images" / WINDOWS, 9 * 1024 * 1024)
+        site.knows("pc-1", pc, "aula1")
+        site.lay("groups/aula1", "great", "x" * 3 * 1024 * 1024)
+        until(lambda: site.server.entry(WINDOWS).get("size") == 9 * 1024 * 1024)
+        site.server.ready(WINDOWS)
+        site.ready("pc-1", "groups/aula1")
+        update = site.update(pc, "--when-full", "evict")
+        assert update.code == 31 and "cache is full" in update.said
+        assert [item["image"] for item in held(pc) if item["version"]] == [WINDOWS]
+    finally:
+        pc.stop()
+        subprocess.run(["umount", "--lazy", small], check=True)
