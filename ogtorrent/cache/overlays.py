@@ -11,13 +11,10 @@ from typing import Any
 
 from ogtorrent.cache import control, events, records, removal
 from ogtorrent.cache.control import Seeder
-from ogtorrent.cache.inventory import standing_image
 from ogtorrent.cache.options import WhenFull
 from ogtorrent.cache.order import Order
 from ogtorrent.errors import (
-    AmbiguousImage,
     BadName,
-    CorruptImage,
     HostileMetainfo,
     NotARepository,
     NotWritable,
@@ -27,7 +24,6 @@ from ogtorrent.errors import (
 from ogtorrent.fetch import catalogue
 from ogtorrent.fetch.server import Server
 from ogtorrent.layout import ImagePath, Layer, Layout, Mirror, Root, Tree, cache_root, name_in, overlay_roots
-from ogtorrent.overlay.layers import Overlay, read
 from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import LARGEST_TORRENT, Metainfo
 from ogtorrent.words import words
@@ -169,25 +165,3 @@ def remove_all(cache: Path, images: Root, image: ImagePath) -> None:
         if root.path.is_dir():
             for overlay in list(root.overlays_of(image)):
                 remove(cache, root, overlay)
-
-
-def standing(cache: Path, image: ImagePath, client: str | None) -> list[Overlay]:
-    """What `update-cache` brought, in the order in which it is laid over; no other client's than `client`.
-
-    Raises CorruptImage, and AmbiguousImage where a cache that somebody filled by hand has several clients'.
-    """
-    found = []
-    for root in overlay_roots(cache):
-        here = list(root.overlays_of(image))
-        if root.layer is Layer.CLIENT and client is not None:
-            here = [overlay for overlay in here if overlay.parts[0] == client]
-        if len(here) > 1:
-            raise AmbiguousImage(str(image), [root.image(overlay) for overlay in here])
-        for overlay in here:
-            assert root.layer is not None
-            if standing_image(root, overlay) is None:
-                raise CorruptImage(
-                    root.called(overlay), words("it is not whole here"), words("Run update-cache again.")
-                )
-            found.append(read(root.layer, overlay.parts[0], root.image(overlay)))
-    return found

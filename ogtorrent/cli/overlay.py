@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import stat
 from collections.abc import Sequence
@@ -10,8 +11,8 @@ from typing import Any
 
 import click
 
-from ogtorrent.errors import NotLaid, UnknownEntry
-from ogtorrent.layout import ImagePath, Layer, Root, Tree, recognise
+from ogtorrent.errors import NotLaid, UnknownEntry, UnknownRoot
+from ogtorrent.layout import ImagePath, Layer, Root, Tree, default_root, recognise
 from ogtorrent.overlay.layers import Laid, Merged, Overlay, gathered, merge
 from ogtorrent.overlay.manifest import Kind
 from ogtorrent.words import marked, words
@@ -29,7 +30,7 @@ TYPES = {Kind.FILE: "-", Kind.DIRECTORY: "d", Kind.LINK: "l", Kind.HARD_LINK: "h
 _client = click.option(
     "--client",
     metavar=words("CLIENT"),
-    help=words("A client's name, as the console has it; needed with --root."),
+    help=words("A client of the repository: of --root, else of the one on this machine."),
 )
 _cache = click.option(
     "--cache",
@@ -154,10 +155,15 @@ def _applying(
     """In the order in which they are laid over. Raises OgtorrentError."""
     if tree is not None:
         return _on_repository(Tree(recognise(tree)), image, client)
-    from ogtorrent.cache import overlays, partition, stock
+    if client is not None and directory is None:
+        with contextlib.suppress(UnknownRoot):  # then this is a PC
+            here = Tree(default_root())
+            if here.layers:
+                return _on_repository(here, image, client)
+    from ogtorrent.cache import laid_over, partition, stock
 
     cache = partition.find(directory)
-    found = overlays.standing(cache, image, client)
+    found = laid_over.standing(cache, image, client)
     if not found:
         stock.find(cache, str(image))  # else a slip of the pen would say that nothing is laid over it
     return found
