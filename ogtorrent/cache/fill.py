@@ -178,7 +178,7 @@ class Fill:
         if not isinstance(step, NoSpace | InPlace):
             return step
         tending = self._company.tending()
-        busy = {*tending.filling, *tending.held} - {name_in(order.cache, order.place)}
+        busy = {*tending.filling, *tending.held, order.laid_over} - {name_in(order.cache, order.place)}
         held = await asyncio.to_thread(lambda: list(holdings(order.cache, order.place, tending.taking, busy)))
         space = Room(space.free, space.total, held)
         return plan(order.metainfo, found, space, order.verify, checked, order.full)
