@@ -15,15 +15,18 @@
     |- NotInCache                  2  no such image, or no previous version of it
     |- AnotherTree                 1  a folder that is not what a tree is to be made of
     |- AmbiguousImage              1  it stands in several trees of the cache
+    |- NoTarget                    3  no file system there to lay something over
     |- ImageLocked                 4  somebody writes it
     |- ImagePinned                 4  its owner keeps it
     |- UnfitImage                  5  cannot be published
     |- NotWritable                14
+    |- NotLaid                    14  an overlay, or a part of it
     |- NoCache                    15  no partition labelled CACHE, or no such directory
     |- CacheFull                  16  too small or full
     |- RepositoryUnreachable      23  no answer
     |- NotARepository             23  an answer, but not one of ours
     |- UpdateFailed               31
+    |  |- OverlayFailed           31  the image stands, what is laid over it does not
     |  `- HostileMetainfo         31
     |- MirrorFailed               31  an image of a `--mirror`
     |- CorruptImage               33
@@ -177,6 +180,20 @@ class UnknownRoot(OgtorrentError):
         )
 
 
+class NoTarget(OgtorrentError):
+    exit_code = 3
+
+    def __init__(self, target: str, why: str) -> None:
+        self.target = target
+        super().__init__(
+            words(
+                "There is no file system at {target}: {why}. Mount the partition that was restored.",
+                target=target,
+                why=why,
+            )
+        )
+
+
 class AnotherTree(OgtorrentError):
     exit_code = 1
 
@@ -187,6 +204,18 @@ class AnotherTree(OgtorrentError):
                 "No tree is made of {path}: {why}. Nothing was changed; name another folder.",
                 path=path,
                 why=why,
+            )
+        )
+
+
+class NotLaid(OgtorrentError):
+    exit_code = 14
+
+    def __init__(self, target: Path, why: str, advice: str) -> None:
+        self.target, self.why = target, why
+        super().__init__(
+            words(
+                "Not all could be laid over {target}: {why}. {advice}", target=target, why=why, advice=advice
             )
         )
 
@@ -351,6 +380,20 @@ class UpdateFailed(OgtorrentError):
                 why=why,
                 advice=advice,
             )
+        )
+
+
+class OverlayFailed(UpdateFailed):
+    def __init__(self, image: str, why: str) -> None:
+        self.image, self.why = image, why
+        OgtorrentError.__init__(
+            self,
+            words(
+                "The image {image!r} stands whole in the cache, but not all that is laid over it: {why}. "
+                "Run this again before it is restored.",
+                image=image,
+                why=why,
+            ),
         )
 
 

@@ -9,16 +9,18 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ogtorrent.cache import absence, events, landing, records, removal, sources, versions
+from ogtorrent.cache import absence, adoption, events, landing, records, removal, sources, versions
 from ogtorrent.cache.control import Tending
 from ogtorrent.cache.inventory import Kind, cached, holdings
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.partition import room
 from ogtorrent.cache.plan import (
     RESERVE,
+    Adopt,
     BringBack,
     Check,
     Fetch,
@@ -59,6 +61,7 @@ class Company:
     tending: Callable[[], Tending]
     promised: Callable[[], int]  # bytes of the cache's room that fills have planned with and not used yet
     give_up: Callable[[Path], None]  # seed what stands there no more: it goes
+    hold: Callable[[Path], AbstractContextManager[None]]  # nobody is to take up what stands there
 
 
 class Fill:
@@ -121,7 +124,9 @@ class Fill:
         return torrent
 
     async def _brought(self) -> Torrent:
-        await asyncio.to_thread(versions.settle, self.order.root, self.order.metainfo.image)
+        order = self.order
+        await asyncio.to_thread(versions.settle, order.root, order.metainfo.image)
+        await asyncio.to_thread(adoption.adopt_unfinished, order.cache, order.root, order.metainfo)
         step = await self._plan(checked=False)
         if isinstance(step, Check):
             if await self._checked_in_place(step.mend):
@@ -140,6 +145,12 @@ class Fill:
             case BringBack():
                 self._drop()
                 await asyncio.to_thread(versions.rollback, self.order.root, self.order.metainfo.image)
+                return await self._brought()
+            case Adopt(other):
+                place = other.image(order.metainfo.image)
+                with self._company.hold(place):
+                    self._company.give_up(place)
+                    await asyncio.to_thread(adoption.adopt, order.cache, other, order.root, order.metainfo)
                 return await self._brought()
             case NoSpace(needed, free, total):
                 raise CacheFull(str(self.order.metainfo.image), needed, free, total)
@@ -162,11 +173,12 @@ class Fill:
             found = replace(found, partial=0)
         free, total = room(order.cache)
         space = Room(max(0, free - self._company.promised()), total)
-        step = plan(order.metainfo, found, space, order.verify, checked, order.full)
+        other = await asyncio.to_thread(adoption.elsewhere, order.cache, order.root, order.metainfo)
+        step = plan(order.metainfo, found, space, order.verify, checked, order.full, other)
         if not isinstance(step, NoSpace | InPlace):
             return step
         tending = self._company.tending()
-        busy = {*tending.filling, *tending.held} - {name_in(order.cache, order.place)}
+        busy = {*tending.filling, *tending.held, order.laid_over} - {name_in(order.cache, order.place)}
         held = await asyncio.to_thread(lambda: list(holdings(order.cache, order.place, tending.taking, busy)))
         space = Room(space.free, space.total, held)
         return plan(order.metainfo, found, space, order.verify, checked, order.full)

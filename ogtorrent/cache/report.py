@@ -97,7 +97,7 @@ def _doing(last: events.Event) -> str:
             return "checking"
         case events.Progress():
             return "filling"
-        case events.Done():
+        case events.Overlay() | events.Done():
             return "done"
         case events.Failed():
             return "failed"

@@ -43,7 +43,7 @@ def ask(server: Server, image: ImagePath) -> Offer:
     HostileMetainfo.
     """
     status, body = server.get(f"/catalogue/{urllib.parse.quote(str(image))}", LARGEST_ANSWER)
-    answer = _answer(server, status, body)
+    answer = answered(server, status, body)
     if status == 404:
         near = [name for name in _strings(answer.get("near")) if printable(name) == name and _is_image(name)]
         raise UnknownImage(str(image), str(server), near[:3])
@@ -156,7 +156,8 @@ def _mirror(server: Server, answer: dict[str, Any]) -> Mirror:
         ) from error
 
 
-def _answer(server: Server, status: int, body: bytes) -> dict[str, Any]:
+def answered(server: Server, status: int, body: bytes) -> dict[str, Any]:
+    """What a repository's answer says. Raises NotARepository."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):

@@ -15,6 +15,7 @@ from ogtorrent.words import words
 DEFAULT_PORT = 6969
 CONNECT = 5.0  # seconds
 ANSWER = 15.0  # seconds for a whole answer
+ANY = "0.0.0.0"
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,15 @@ class Server:
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
-    def get(self, path: str, largest: int) -> tuple[int, bytes]:
-        """Status and body, in the reader's language where the server has it.
+    def get(self, path: str, largest: int, own: str = ANY) -> tuple[int, bytes]:
+        """Status and body, in the reader's language where the server has it; asked from the address `own`.
 
         Raises RepositoryUnreachable, NotARepository.
         """
         deadline = time.monotonic() + ANSWER
-        connection = http.client.HTTPConnection(self.address, self.port, timeout=CONNECT)
+        connection = http.client.HTTPConnection(
+            self.address, self.port, CONNECT, None if own in (ANY, "::") else (own, 0)
+        )
         watchdog: threading.Timer | None = None
         try:
             connection.connect()

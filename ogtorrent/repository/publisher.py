@@ -109,7 +109,7 @@ class Publisher:
             log.warning("%r is passed over: its name is not UTF-8; rename it", os.fsencode(path))
         self._unnameable = unnameable
         for image in sorted(self.catalogue.keys() - found):
-            log.info("%s was removed", image)
+            log.info("%s was removed", self.root.called(image))
             self.forget(image)
         # Sidecars of images that vanished, also while no server ran.
         for torrent in list(self.root.torrents()):
@@ -128,7 +128,7 @@ class Publisher:
             self._stand(published)
             return
         if entry is not None and entry.metainfo is not None:
-            log.info("%s has changed", image)
+            log.info("%s has changed", self.root.called(image))
         # Nobody may take an image by metainfo that does not describe it any more.
         self._withdraw(image)
         self._look_at(image, time.monotonic())
@@ -194,7 +194,7 @@ class Publisher:
     async def _hash(self, image: ImagePath, seen: Contents) -> None:
         size = seen.size
         self.catalogue[image] = Entry(image, State.HASHING, size)
-        log.info("%s: hashing %d bytes", image, size)
+        log.info("%s: hashing %d bytes", self.root.called(image), size)
         started = told = time.monotonic()
 
         def progress(done: int) -> None:
@@ -204,12 +204,18 @@ class Publisher:
             self.catalogue[image] = Entry(image, State.HASHING, size, done)
             if time.monotonic() - told >= PROGRESS:
                 told = time.monotonic()
-                log.info("%s: hashed %d of %d bytes (%d %%)", image, done, size, 100 * done // size)
+                log.info(
+                    "%s: hashed %d of %d bytes (%d %%)",
+                    self.root.called(image),
+                    done,
+                    size,
+                    100 * done // size,
+                )
 
         try:
             published = await asyncio.to_thread(publish, self.root, image, self._trackers, progress)
         except _Abandoned:
-            log.info("%s: hashing abandoned", image)
+            log.info("%s: hashing abandoned", self.root.called(image))
         except ImageLocked as error:
             log.info("%s", error)
             self._look_at(image, time.monotonic())
@@ -217,7 +223,7 @@ class Publisher:
             self._failed[image] = seen
             self._refuse(image, error)
         else:
-            log.info("%s: published in %.1f s", image, time.monotonic() - started)
+            log.info("%s: published in %.1f s", self.root.called(image), time.monotonic() - started)
             self._failed.pop(image, None)
             self._stand(published)
 

@@ -24,6 +24,7 @@ from ogtorrent.repository.kept import Kept
 from ogtorrent.repository.mirror.mirroring import Mirroring
 from ogtorrent.repository.mirror.shelf import Shelf
 from ogtorrent.repository.opengnsys import routes as opengnsys
+from ogtorrent.repository.overlays import Overlays, Worker
 from ogtorrent.repository.publisher import Publisher
 from ogtorrent.repository.seeder import Seeder
 from ogtorrent.repository.token import Guard, Token
@@ -95,6 +96,8 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
         taking = partial(Session, policy.leecher(wanted.address, 0))
         mirroring = Mirroring(wanted.mirrors, wanted.mirrored, shelf, taking)
         catalogue.attach(app, publisher, shelf.notes)
+        overlays = Overlays(kept, trackers)
+        overlays.attach(app, tracking)
         guard = Guard(wanted.token, wanted.trust_proxy)
         console.attach(app, kept, publisher, guard)
         opengnsys.attach(app, publisher, guard)
@@ -110,7 +113,9 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
                     images = len(seeder.images())
                     ready(Served(wanted.root, wanted.address, port, await session.port(), trackers, images))
 
-                await _work(publisher, answering, seeder, session, mirroring, told, stop)
+                publishers = [publisher.run, *overlays.publishers()]
+                seeders = [seeder.run, *overlays.seeders(session, [_seeds_url(wanted, port)])]
+                await _work(publishers, answering, seeders, session, mirroring, told, stop)
             finally:
                 await session.close()  # before the tracker, which is to hear `stopped`
         finally:
@@ -119,24 +124,21 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
 
 
 async def _work(
-    publisher: Publisher,
+    publishers: Sequence[Worker],
     answering: Callable[[], AbstractAsyncContextManager[None]],
-    seeder: Seeder,
+    seeders: Sequence[Worker],
     session: Session,
     mirroring: Mirroring,
     told: Callable[[], Awaitable[None]],
     stop: asyncio.Event,
 ) -> None:
     """Publish, answer and seed, in this order, until `stop`. A worker that fails ends all; none limps on."""
-    surveyed, seeding = asyncio.Event(), asyncio.Event()
     try:
         async with AsyncExitStack() as doors, asyncio.TaskGroup() as group:
-            workers = [group.create_task(publisher.run(surveyed.set))]
-            await surveyed.wait()
+            workers = await _begun(group, publishers)
             await doors.enter_async_context(answering())
-            workers.append(group.create_task(seeder.run(seeding.set)))
+            workers += await _begun(group, seeders)
             workers.append(group.create_task(session.keep_queue()))
-            await seeding.wait()
             workers.append(group.create_task(mirroring.run()))
             await told()
             await stop.wait()
@@ -147,6 +149,15 @@ async def _work(
         if len(failures.exceptions) == 1:
             raise failures.exceptions[0] from None
         raise
+
+
+async def _begun(group: asyncio.TaskGroup, workers: Sequence[Worker]) -> list[asyncio.Task[None]]:
+    """Start them, and wait until each has looked at what there is."""
+    started = [asyncio.Event() for _ in workers]
+    tasks = [group.create_task(work(event.set)) for work, event in zip(workers, started, strict=True)]
+    for event in started:
+        await event.wait()
+    return tasks
 
 
 def _seeds_url(wanted: Wanted, port: int) -> str:
@@ -167,7 +178,10 @@ def _tracker(app: web.Application, wanted: Wanted) -> tracker.server.Tracker:
         raise CannotJoin(
             words("the tracker's swarms"), str(error), words("Check --store and its server.")
         ) from error
-    return tracker.server.attach(app, wanted.root.path, networks=networks, store=store, history=history)
+    beside = [root.path for root in Tree(wanted.root).layers]
+    return tracker.server.attach(
+        app, wanted.root.path, beside=beside, networks=networks, store=store, history=history
+    )
 
 
 def _bound(address: str, port: int) -> tuple[socket.socket, socket.socket]:
