@@ -154,6 +154,6 @@ class Answering(Asked):
         super().__init__("liar", 1, "127.0.0.1")
         object.__setattr__(self, "body", body)
 
-    def get(self, path: str, largest: int) -> tuple[int, bytes]:
+    def get(self, path: str, largest: int, own: str = "") -> tuple[int, bytes]:
         body: bytes = vars(self)["body"]
         return 200, body
