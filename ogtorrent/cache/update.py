@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 from ogtorrent.cache import absence, catalogue, control, events, partition
 from ogtorrent.cache.control import Seeder
 from ogtorrent.cache.inventory import cached, holdings
-from ogtorrent.cache.options import FAIL, Full, Mode, TorrentOptions
+from ogtorrent.cache.options import FAIL, Full, Mode, Protocol, TorrentOptions
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.plan import Plan, Room, plan
 from ogtorrent.cache.server import DEFAULT_PORT, Server
 from ogtorrent.errors import OgtorrentError, RepositoryUnreachable
 from ogtorrent.layout import ImagePath, Root, cache_root
+from ogtorrent.multicast import MulticastSession
 from ogtorrent.swarm.metainfo import Metainfo
 
 
@@ -29,6 +30,8 @@ def update(
     verify: bool,
     name: str | None,
     full: Full,
+    protocol: Protocol = Protocol.TORRENT,
+    session: MulticastSession | None = None,
 ) -> Iterator[events.Event]:
     """Begin, and return the events to come, the last one Done or Failed. Raises OgtorrentError.
 
@@ -53,6 +56,8 @@ def update(
         verify,
         _host() if name is None else name,
         full,
+        protocol,
+        session,
     )
     return itertools.chain(told, seeder.update(order))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ogtorrent.errors import BadName, HostileMetainfo, ImageLocked, NotWritable, UnfitImage
 from ogtorrent.layout import ImagePath, Root, Sidecar
+from ogtorrent.repository import sessions
 from ogtorrent.repository.hashing import Progress, hash_files
 from ogtorrent.repository.writers import is_open_for_writing
 from ogtorrent.swarm import metainfo
@@ -120,6 +121,7 @@ def publish(root: Root, image: ImagePath, trackers: Sequence[str], progress: Pro
     published = metainfo.encode(
         root.mirror.name, image, before.files, length, digests.pieces, stamp, trackers
     )
+    sessions.keep(root, image)
     write_sidecars(root, published)
     return published
 
@@ -132,6 +134,8 @@ def withdraw(root: Root, image: ImagePath) -> None:
             return
         for kind in (Sidecar.TORRENT, Sidecar.TAIL_SUM, Sidecar.FULL_SUM):
             root.sidecar(image, kind).unlink(missing_ok=True)
+        if not root.image(image).exists():  # else it is the session of the version to come, too
+            root.sidecar(image, Sidecar.MULTICAST).unlink(missing_ok=True)
     except (FileNotFoundError, HostileMetainfo):
         return
     except OSError as error:

@@ -16,9 +16,10 @@ from aiohttp import web
 import tracker.server
 from ogtorrent.errors import CannotJoin
 from ogtorrent.layout import Root
-from ogtorrent.repository import catalogue
+from ogtorrent.repository import catalogue, downloads, multicast
 from ogtorrent.repository.addresses import announce_urls, own_announce_url, own_networks
 from ogtorrent.repository.publisher import Publisher
+from ogtorrent.repository.seats import Seats
 from ogtorrent.repository.seeder import Seeder
 from ogtorrent.repository.writers import survive_lease_breaks
 from ogtorrent.swarm import policy
@@ -77,9 +78,13 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
         port = tcp.getsockname()[1]
         trackers = tuple(wanted.announce) or tuple(announce_urls(wanted.address, port))
         app = web.Application()
-        tracking = _tracker(app, wanted)
+        networks = _networks(wanted)
+        tracking = _tracker(app, wanted, networks)
         publisher = Publisher(wanted.root, trackers)
         catalogue.attach(app, publisher)
+        seats = Seats(networks)
+        multicast.attach(app, publisher, seats)
+        downloads.attach(app, publisher, seats)
         runner = tracker.server.Runner(app, access_log=None, shutdown_timeout=LINGER)
         await runner.setup()
         try:
@@ -137,9 +142,14 @@ def _seeds_url(wanted: Wanted, port: int) -> str:
     return announce_urls(wanted.address, port)[0] if wanted.store else own_announce_url(wanted.address, port)
 
 
-def _tracker(app: web.Application, wanted: Wanted) -> tracker.server.Tracker:
+def _networks(wanted: Wanted) -> tracker.server.Networks:
     allowed = [*tracker.server.PRIVATE, *own_networks(), *wanted.allow]
-    networks = tracker.server.Networks(allowed, wanted.trust_proxy, wanted.rooms)
+    return tracker.server.Networks(allowed, wanted.trust_proxy, wanted.rooms)
+
+
+def _tracker(
+    app: web.Application, wanted: Wanted, networks: tracker.server.Networks
+) -> tracker.server.Tracker:
     try:
         store = tracker.server.open_store(wanted.root.path, networks, url=wanted.store)
         history = tracker.server.open_history(wanted.root.path)
