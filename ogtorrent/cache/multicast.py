@@ -42,6 +42,7 @@ from ogtorrent.words import words
 
 log = logging.getLogger(__name__)
 
+RECEIVER, PACKAGE = "udp-receiver", "udpcast"
 LOOK = 1.0  # seconds between looks at the session and at what came
 SILENCE = 5  # seconds without a byte after which a sender is dead
 HOPS = 16  # as the server sends
@@ -74,8 +75,8 @@ async def bring(order: Order, torrent: Torrent, tell: Tell, follow: Callable[[in
     if order.metainfo.is_directory:
         tell(events.BySwarm(words("multicast carries one file, and the image is a directory")))
         return
-    if shutil.which("udp-receiver") is None:
-        raise MissingProgram("udp-receiver", "udpcast")
+    if shutil.which(RECEIVER) is None:
+        raise MissingProgram(RECEIVER, PACKAGE)
     cast = await asyncio.to_thread(_ask, order, True)
     if cast.state == "running":
         tell(events.BySwarm(words("the multicast session had begun already")))
@@ -256,7 +257,7 @@ class Receiver:
 def receiver_command(session: MulticastSession, interface: str, patience: int) -> list[str]:
     where = ["--mcast-rdv-address", str(session.address), "--ttl", str(HOPS)]
     return [
-        *("udp-receiver", "--nokbd", "--no-progress", "--ignore-lost-data"),
+        *(RECEIVER, "--nokbd", "--no-progress", "--ignore-lost-data"),
         *("--interface", interface, "--portbase", str(session.port_base)),
         *([] if session.method is Method.BROADCAST else where),
         *("--start-timeout", str(patience), "--receive-timeout", str(SILENCE)),
