@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.room import CARD, Host, Room
+from benchmarks.room import CARD, Room
 
 from .laboratory import MEBIBYTE, Repository, Seat, skip_without_room, stand, until, write_random
 
@@ -28,16 +28,6 @@ def multicast(clients: int, wait: int = 60) -> tuple[str, ...]:
     return "--protocol", "multicast", "--session", SESSION.format(clients=clients, wait=wait)
 
 
-def lose(host: Host, part: float) -> None:
-    """From now on this host loses a part of the datagrams that reach it."""
-    rules = [
-        "add table inet loss",
-        "add chain inet loss input { type filter hook input priority 0; }",
-        f"add rule inet loss input meta l4proto udp numgen random mod 10000 < {round(10_000 * part)} drop",
-    ]
-    host.run(["nft", "; ".join(rules)])
-
-
 def test_a_room_comes_by_multicast_and_who_lost_came_late_or_was_killed_is_mended(tmp_path: Path) -> None:
     size = 32 * MEBIBYTE
     with Room(seats=5, rate=100) as room:
@@ -46,7 +36,7 @@ def test_a_room_comes_by_multicast_and_who_lost_came_late_or_was_killed_is_mende
         repository.serve()
         repository.until_ready(IMAGE)
         good, lossy, slow, killed, late = [Seat.make(host, tmp_path) for host in room.seats]
-        lose(lossy.host, 0.06)  # more than its error correction can bear, now and then
+        lossy.host.lose(0.06)  # more than its error correction can bear, now and then
         slow.host.set_rate(10)
         joined_at_once = (good, lossy, slow, killed)
         begun = {seat.host.name: seat.update(repository, IMAGE, *multicast(4)) for seat in joined_at_once}
