@@ -302,7 +302,7 @@ class BadSession(OgtorrentError):
     exit_code = 55
 
     def __init__(self, given: str, why: str) -> None:
-        self.given = given
+        self.given, self.why = given, why
         super().__init__(
             words(
                 "{given!r} is no multicast session: {why}. Write "

@@ -119,7 +119,8 @@ async def _begun(
         if cast.state == "failed":
             raise MulticastSend(image, cast.why)
         silent_since = None if cast.state == "waiting" else silent_since or now
-        if silent_since is not None and now - silent_since > SILENCE and not receiver.has_begun:
+        over = cast.state == "sent" or (silent_since is not None and now - silent_since > SILENCE)
+        if over and not receiver.has_begun:
             tell(events.BySwarm(words("multicast does not reach this PC")))
             return False
     return True
@@ -138,23 +139,27 @@ def _ask(order: Order, join: bool) -> Cast:
             raise _nobody(order, words("the repository does not answer")) from error
     else:
         status, body = order.repository.get(path, LARGEST_ANSWER)
+    answer = _object(body)
+    if status == 400 and "session" in answer:
+        raise BadSession(_shown(answer["session"]), _shown(answer.get("why")))
+    if status != 200:
+        raise _nobody(order, _shown(answer.get("error", words("it answered HTTP {status}", status=status))))
     try:
-        answer: dict[str, Any] = json.loads(body)
-        if status == 200:
-            session = MulticastSession.parse(str(answer["session"]))
-            return Cast(
-                session,
-                str(answer["state"]),
-                int(answer["seats"]),
-                float(answer["seconds"]),
-                _shown(answer["why"]),
-            )
-        why = _shown(answer["error"])
-    except BadSession as error:
-        raise NotARepository(str(order.repository), str(error)) from error
-    except (ValueError, KeyError, TypeError, RecursionError):
-        why = words("it answered HTTP {status}", status=status)
-    raise _nobody(order, why)
+        session = MulticastSession.parse(str(answer["session"]))
+        seats, seconds = int(answer["seats"]), float(answer["seconds"])
+        return Cast(session, str(answer["state"]), seats, seconds, _shown(answer["why"]))
+    except (BadSession, ValueError, KeyError, TypeError) as error:
+        raise NotARepository(
+            str(order.repository), words("it speaks of a multicast session that is none")
+        ) from error
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        answer = None
+    return answer if isinstance(answer, dict) else {}
 
 
 def _shown(text: object) -> str:

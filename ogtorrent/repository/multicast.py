@@ -25,7 +25,7 @@ from aiohttp import web
 
 from ogtorrent.errors import BadName, BadSession
 from ogtorrent.layout import ImagePath, Root
-from ogtorrent.multicast import Method, MulticastSession, on_free_port
+from ogtorrent.multicast import Method, MulticastSession, assign, on_free_port
 from ogtorrent.repository import sessions
 from ogtorrent.repository.publisher import Publisher
 from ogtorrent.repository.seats import Seats
@@ -38,13 +38,18 @@ MOST = 4  # sessions at a time: each has a speed of its own, and a port has one
 FEC = "8x8/128"  # OpenGnsys's: of 136 packets in a stripe, eight may be lost
 HELLO, HELLOS = 200, 3  # milliseconds between two, by which the receivers find the sender, before it sends
 HOPS = 16  # as OpenGnsys's senders have it, for rooms behind a router of multicast
-REMEMBERED = 60.0  # seconds for which a failure is told to who asks
+REMEMBERED = 60.0  # seconds for which it is told how a session ended
 
 
 class State(StrEnum):
     WAITING = "waiting"  # for more seats
     RUNNING = "running"
+    SENT = "sent"
     FAILED = "failed"
+
+    @property
+    def is_over(self) -> bool:
+        return self in (State.SENT, State.FAILED)
 
 
 @dataclass
@@ -98,7 +103,7 @@ class Multicast:
         """The image's session, begun where there is none; `wanted`, or else the image's own. Raises Refused,
         BadSession."""
         cast = self._casts.get(published.image)
-        if cast is None or cast.state is State.FAILED:
+        if cast is None or cast.state.is_over:
             cast = self._begin(published, interface, wanted)
         if cast.state is State.WAITING and cast.interface == interface:
             cast.join(seat)
@@ -107,12 +112,14 @@ class Multicast:
     def _begin(self, published: Metainfo, interface: str, wanted: MulticastSession | None) -> Cast:
         if shutil.which("udp-sender") is None:
             raise Refused(503, words("udp-sender is missing here: install the package udpcast"))
-        running = [cast for cast in self._casts.values() if cast.state is not State.FAILED]
+        running = [cast for cast in self._casts.values() if not cast.state.is_over]
         if len(running) >= MOST:
             raise Refused(503, words("{count} images are being sent by multicast already", count=MOST))
+        if published.is_directory:
+            raise Refused(409, words("multicast carries one file, and the image is a directory"))
         session = wanted or sessions.kept(self._root, published.image)
-        if session is None:
-            raise Refused(409, words("it has no session: an image that is a directory has none"))
+        if session is None:  # on a disk that can only be read
+            session = assign(str(published.image), ())
         free = on_free_port(session, {cast.session.port_base for cast in running})
         assert free is not None  # there are more ports than sessions
         cast = Cast(published, free, interface, time.monotonic() + free.wait)
@@ -134,10 +141,10 @@ class Multicast:
         cast.why = await self._send(cast)
         if cast.why:
             log.error("%s: multicast failed: %s", image, cast.why)
-            cast.state = State.FAILED
-            await asyncio.sleep(REMEMBERED)
         else:
             log.info("%s: multicast sent", image)
+        cast.state = State.FAILED if cast.why else State.SENT
+        await asyncio.sleep(REMEMBERED)
         if self._casts.get(image) is cast:
             del self._casts[image]
 
@@ -200,7 +207,8 @@ def attach(app: web.Application, publisher: Publisher, seats: Seats) -> None:
         except Refused as refusal:
             return web.json_response({"error": str(refusal)}, status=refusal.status)
         except BadSession as error:
-            return web.json_response({"error": str(error)}, status=400)
+            told = {"error": str(error), "session": error.given, "why": error.why}
+            return web.json_response(told, status=400)
         return web.json_response(cast.told(time.monotonic()))
 
     async def look(request: web.Request) -> web.Response:

@@ -67,6 +67,15 @@ def test_only_the_files_of_published_images_are_given(served: Server, path: str)
     assert served.get("/files/images/windows.img") == (200, (served.root / "windows.img").read_bytes())
 
 
+def test_a_session_that_somebody_wrote_wrongly_beside_the_image_is_told_as_such(
+    served: Server, seat: Seats
+) -> None:
+    (served.root / "windows.img.mcast").write_text("9001:full-duplex:239.194.17.36:70M:50:60")
+    served.ready(image(served.root / "windows.img", 1000).name)
+    refused = seat().update(served.address, "windows.img", "--protocol", "multicast")
+    assert (refused.code, "its port base" in refused.said) == (55, True), refused.said
+
+
 def test_a_session_string_is_read_before_anybody_is_asked(seat: Seats) -> None:
     refused = seat().update(
         "127.0.0.1:1", "windows.img", "--protocol", "multicast", "--session", "9001:full-duplex"

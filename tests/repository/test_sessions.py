@@ -82,6 +82,10 @@ def test_seats_join_one_session_that_waits_for_more(served: Server) -> None:
 
     assert ask(served, "windows.img", {"info_hash": "00" * 20})[0] == 409
     assert ask(served, "windows.img", {"session": "9001:full-duplex"})[0] == 400
+    (served.root / "other.img.mcast").write_text("9000:mine")
+    served.ready(image(served.root / "other.img", 1000).name)
+    status, refused = ask(served, "other.img")
+    assert (status, refused["session"]) == (400, "9000:mine")
     assert ask(served, "windows.img", ["session"])[0] == 400
     assert ask(served, "clone.img")[0] == 409
-    assert ask(served, "other.img")[0] == 404
+    assert ask(served, "unknown.img")[0] == 404
