@@ -88,6 +88,12 @@ def test_images_have_addresses_of_their_own_and_share_a_port_only_when_there_are
         assert assign(image, others).address == session.address
 
 
+def test_an_address_that_is_taken_is_passed_over() -> None:
+    first = assign("windows.img", [])
+    second = assign("windows.img", [first])
+    assert len({first.address, second.address, assign("windows.img", [first, second]).address}) == 3
+
+
 def test_a_session_leaves_a_port_that_another_is_sent_on() -> None:
     own = MulticastSession.parse(EXAMPLE)
     assert on_free_port(own, [9002]) == own

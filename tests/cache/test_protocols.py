@@ -57,11 +57,15 @@ def test_who_may_not_announce_is_given_no_bytes_and_joins_no_session(
         "images/../images/windows.img",
         "other/windows.img",
         "images/.windows.img.part",
+        "images/clone.img",
+        "images/clone.img/%2e%2e/.windows.img.part",
     ],
 )
 def test_only_the_files_of_published_images_are_given(served: Server, path: str) -> None:
     image(served.root / "windows.img", 1000)
+    image(served.root / "clone.img" / "sda1", 1000)
     served.ready("windows.img")
+    served.ready("clone.img")
     (served.root / ".windows.img.part").write_bytes(b"unfinished")
     assert served.get(f"/files/{path}")[0] == 404
     assert served.get("/files/images/windows.img") == (200, (served.root / "windows.img").read_bytes())

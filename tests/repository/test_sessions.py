@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from machines import Server, image, until
@@ -44,13 +45,16 @@ def test_an_image_keeps_its_session_and_a_copy_gets_another(tmp_path: Path) -> N
 
 
 def test_the_server_gives_a_session_to_what_was_published_before_and_takes_it_back_with_the_image(
-    served: Server,
+    tmp_path: Path, serve: Callable[..., Server]
 ) -> None:
-    place = image(served.root / "windows.img", 1000)
-    image(served.root / "clone.img" / "sda1", 1000)
+    root = tmp_path / "images"
+    place = image(root / "windows.img", 1000)
+    image(root / "clone.img" / "sda1", 1000)
+    kept = published(recognise(root), "windows.img")
+    kept.unlink()
+    served = serve(root)
     served.ready("windows.img")
     served.ready("clone.img")
-    kept = served.root / "windows.img.mcast"
     assert MulticastSession.parse(kept.read_text().strip())
     assert not (served.root / "clone.img.mcast").exists()
     place.unlink()
