@@ -14,6 +14,7 @@ from ogtorrent.layout import Layout
 from ogtorrent.repository.addresses import parse_listen, parse_networks, parse_rooms
 from ogtorrent.repository.serve import Served, Wanted
 from ogtorrent.repository.serve import serve as run
+from ogtorrent.repository.token import configured_token, token_in
 from ogtorrent.words import words
 
 
@@ -86,6 +87,15 @@ from ogtorrent.words import words
     ),
 )
 @click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    metavar=words("FILE"),
+    help=words(
+        "Who sends what stands in FILE may change groups, clients and images over HTTP; by default the "
+        "ApiToken of OpenGnsys's ogAdmRepo.cfg, and without one this host alone."
+    ),
+)
+@click.option(
     "-v", "--verbose", is_flag=True, help=words("Log also what is only of interest to a developer.")
 )
 def serve(
@@ -98,6 +108,7 @@ def serve(
     trust_proxy: tuple[str, ...],
     rooms: tuple[str, ...],
     store: str | None,
+    token_file: Path | None,
     verbose: bool,
 ) -> None:
     logging.basicConfig(
@@ -136,5 +147,6 @@ def serve(
         parse_networks(trust_proxy),
         parse_rooms(rooms),
         store,
+        token_in(token_file) if token_file is not None else configured_token(),
     )
     asyncio.run(run(wanted, ready))

@@ -8,24 +8,23 @@ from ipaddress import ip_address
 from aiohttp import web
 
 import tracker.server
+from ogtorrent.repository.token import Guard
 from ogtorrent.words import words
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Seats:
-    """`authorised`: whether a request, from wherever, has the repository's token."""
+    """And whoever has the repository's token, from wherever."""
 
-    def __init__(
-        self, networks: tracker.server.Networks, authorised: Callable[[web.Request], bool] = lambda _: False
-    ) -> None:
-        self._networks, self._authorised = networks, authorised
+    def __init__(self, networks: tracker.server.Networks, guard: Guard) -> None:
+        self._networks, self._guard = networks, guard
 
     def only(self, handler: Handler) -> Handler:
         """The handler, for seats; others get 403 and JSON with an `error`."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
-            if self._is_seat(request) or self._authorised(request):
+            if self._is_seat(request) or self._guard.refusal(request) is None:
                 return await handler(request)
             why = words(
                 "{address} is in none of the networks whose PCs may announce; see `ogtorrent serve --allow`.",

@@ -15,12 +15,16 @@ from aiohttp import web
 
 import tracker.server
 from ogtorrent.errors import CannotJoin
-from ogtorrent.layout import Root
-from ogtorrent.repository import catalogue, downloads, multicast
+from ogtorrent.layout import Root, Tree
+from ogtorrent.repository import catalogue, downloads, multicast, rooms
 from ogtorrent.repository.addresses import announce_urls, own_announce_url, own_networks
+from ogtorrent.repository.console import routes as console
+from ogtorrent.repository.kept import Kept
+from ogtorrent.repository.opengnsys import routes as opengnsys
 from ogtorrent.repository.publisher import Publisher
 from ogtorrent.repository.seats import Seats
 from ogtorrent.repository.seeder import Seeder
+from ogtorrent.repository.token import Guard, Token
 from ogtorrent.repository.writers import survive_lease_breaks
 from ogtorrent.swarm import policy
 from ogtorrent.swarm.session import Session
@@ -49,6 +53,7 @@ class Wanted:
     trust_proxy: Sequence[tracker.server.IPNetwork] = ()
     rooms: Mapping[tracker.server.IPNetwork, str] = field(default_factory=dict)
     store: str | None = None
+    token: Token | None = None  # who knows it may change the repository over HTTP
 
 
 @dataclass(frozen=True)
@@ -78,11 +83,15 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
         port = tcp.getsockname()[1]
         trackers = tuple(wanted.announce) or tuple(announce_urls(wanted.address, port))
         app = web.Application()
-        networks = _networks(wanted)
-        tracking = _tracker(app, wanted, networks)
+        tracking = _tracker(app, wanted)
+        kept = Kept(Tree(wanted.root))
+        rooms.attach(app, kept, tracking.networks)
         publisher = Publisher(wanted.root, trackers)
         catalogue.attach(app, publisher)
-        seats = Seats(networks)
+        guard = Guard(wanted.token, wanted.trust_proxy)
+        console.attach(app, kept, publisher, guard)
+        opengnsys.attach(app, publisher, guard)
+        seats = Seats(tracking.networks, guard)
         multicast.attach(app, publisher, seats)
         downloads.attach(app, publisher, seats)
         runner = tracker.server.Runner(app, access_log=None, shutdown_timeout=LINGER)
@@ -142,14 +151,9 @@ def _seeds_url(wanted: Wanted, port: int) -> str:
     return announce_urls(wanted.address, port)[0] if wanted.store else own_announce_url(wanted.address, port)
 
 
-def _networks(wanted: Wanted) -> tracker.server.Networks:
+def _tracker(app: web.Application, wanted: Wanted) -> tracker.server.Tracker:
     allowed = [*tracker.server.PRIVATE, *own_networks(), *wanted.allow]
-    return tracker.server.Networks(allowed, wanted.trust_proxy, wanted.rooms)
-
-
-def _tracker(
-    app: web.Application, wanted: Wanted, networks: tracker.server.Networks
-) -> tracker.server.Tracker:
+    networks = tracker.server.Networks(allowed, wanted.trust_proxy, wanted.rooms)
     try:
         store = tracker.server.open_store(wanted.root.path, networks, url=wanted.store)
         history = tracker.server.open_history(wanted.root.path)
