@@ -48,6 +48,7 @@ SILENCE = 5  # seconds without a byte after which a sender is dead
 HOPS = 16  # as the server sends
 # Of the last PASSED pieces that passed, so many must have verified; else the port is not for multicast.
 PASSED, ENOUGH = 64, 32
+BUFFER = "4m"  # of the socket, where the kernel allows as much: a PC that is busy for a moment loses less
 PIPE = 2**20  # bytes, as many as anybody may ask for
 AHEAD = 16 * 2**20  # bytes that the disk may lag behind before the receiver has to wait, and loses some
 LARGEST_ANSWER = 64 * 1024  # bytes of JSON
@@ -264,6 +265,7 @@ def receiver_command(session: MulticastSession, interface: str, patience: int) -
     return [
         *(RECEIVER, "--nokbd", "--no-progress", "--ignore-lost-data"),
         *("--interface", interface, "--portbase", str(session.port_base)),
+        *("--rcvbuf", BUFFER),
         *([] if session.method is Method.BROADCAST else where),
         *("--start-timeout", str(patience), "--receive-timeout", str(SILENCE)),
     ]
