@@ -19,6 +19,7 @@
     |- ImageLocked                 4  somebody writes it
     |- ImagePinned                 4  its owner keeps it
     |- UnfitImage                  5  cannot be published
+    |- MissingProgram              7  another package's, which this work needs
     |- NotWritable                14
     |- NotLaid                    14  an overlay, or a part of it
     |- NoCache                    15  no partition labelled CACHE, or no such directory
@@ -30,7 +31,10 @@
     |  `- HostileMetainfo         31
     |- MirrorFailed               31  an image of a `--mirror`
     |- CorruptImage               33
-    `- CannotJoin                 60  the swarm, the tracker or the port
+    |- BadSession                 55  a multicast session string of the wrong form
+    |- MulticastSend              56  the server's sender failed
+    |- MulticastReceive           57  this PC's receiver failed
+    `- CannotJoin                 60  the swarm, the tracker, the port or the session
 
 The codes are those of OpenGnsys (`/opt/opengnsys/lib/engine/bin/*.lib`, OG_ERR_*).
 Every message is one sentence that says what was wrong and one that says what to do.
@@ -279,6 +283,20 @@ class UnfitImage(OgtorrentError):
         )
 
 
+class MissingProgram(OgtorrentError):
+    exit_code = 7
+
+    def __init__(self, program: str, package: str) -> None:
+        self.program = program
+        super().__init__(
+            words(
+                "The program {program} is missing. Install the package {package}.",
+                program=program,
+                package=package,
+            )
+        )
+
+
 class NotWritable(OgtorrentError):
     exit_code = 14
 
@@ -430,6 +448,52 @@ class CorruptImage(OgtorrentError):
         self.image = image
         super().__init__(
             words("The image {image!r} is damaged: {why}. {advice}", image=image, why=why, advice=advice)
+        )
+
+
+class BadSession(OgtorrentError):
+    exit_code = 55
+
+    def __init__(self, given: str, why: str) -> None:
+        self.given, self.why = given, why
+        super().__init__(
+            words(
+                "{given!r} is no multicast session: {why}. Write "
+                "PORTBASE:METHOD:ADDRESS:SPEEDM:CLIENTS:WAIT, for example "
+                "9000:full-duplex:239.194.17.36:70M:50:60.",
+                given=given,
+                why=why,
+            )
+        )
+
+
+class MulticastSend(OgtorrentError):
+    exit_code = 56
+
+    def __init__(self, image: str, why: str) -> None:
+        self.image = image
+        super().__init__(
+            words(
+                "The repository could not send {image!r} by multicast: {why}. What came is kept; see "
+                "its log, or run this again with --protocol torrent.",
+                image=image,
+                why=why,
+            )
+        )
+
+
+class MulticastReceive(OgtorrentError):
+    exit_code = 57
+
+    def __init__(self, image: str, why: str) -> None:
+        self.image = image
+        super().__init__(
+            words(
+                "The image {image!r} could not be received by multicast: {why}. What came is kept; run this "
+                "again, or with --protocol torrent.",
+                image=image,
+                why=why,
+            )
         )
 
 

@@ -78,7 +78,7 @@ def images(server: Server) -> list[Listed]:
     Raises RepositoryUnreachable, NotARepository.
     """
     status, body = server.get("/catalogue", LARGEST_LIST)
-    answer = _answer(server, status, body)
+    answer = answered(server, status, body)
     entries = answer.get("images")
     if status != 200 or not isinstance(entries, list):
         raise NotARepository(str(server), words("its catalogue lists no images"))

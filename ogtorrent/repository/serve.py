@@ -17,7 +17,7 @@ from aiohttp import web
 import tracker.server
 from ogtorrent.errors import CannotJoin
 from ogtorrent.layout import Root, Tree
-from ogtorrent.repository import catalogue, rooms
+from ogtorrent.repository import catalogue, downloads, multicast, rooms
 from ogtorrent.repository.addresses import announce_urls, own_announce_url, own_networks
 from ogtorrent.repository.console import routes as console
 from ogtorrent.repository.kept import Kept
@@ -26,6 +26,7 @@ from ogtorrent.repository.mirror.shelf import Shelf
 from ogtorrent.repository.opengnsys import routes as opengnsys
 from ogtorrent.repository.overlays import Overlays, Worker
 from ogtorrent.repository.publisher import Publisher
+from ogtorrent.repository.seats import Seats
 from ogtorrent.repository.seeder import Seeder
 from ogtorrent.repository.token import Guard, Token
 from ogtorrent.repository.writers import survive_lease_breaks
@@ -101,6 +102,9 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
         guard = Guard(wanted.token, wanted.trust_proxy)
         console.attach(app, kept, publisher, guard)
         opengnsys.attach(app, publisher, guard)
+        seats = Seats(tracking.networks, guard)
+        multicast.attach(app, publisher, seats)
+        downloads.attach(app, publisher, seats)
         runner = tracker.server.Runner(app, access_log=None, shutdown_timeout=LINGER)
         await runner.setup()
         try:
