@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from aiohttp import web
 
 import tracker.server
-from ogtorrent.errors import CannotJoin
+from ogtorrent.errors import CannotJoin, NotWritable
 from ogtorrent.layout import Root
 from ogtorrent.repository import catalogue
 from ogtorrent.repository.addresses import announce_urls, own_announce_url, own_networks
@@ -48,6 +49,7 @@ class Wanted:
     trust_proxy: Sequence[tracker.server.IPNetwork] = ()
     rooms: Mapping[tracker.server.IPNetwork, str] = field(default_factory=dict)
     store: str | None = None
+    access_log: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,16 @@ class Served:
 
 
 async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
-    """Serve until SIGTERM or SIGINT; `ready` is called once, when seats may come. Raises CannotJoin."""
+    """Serve until SIGTERM or SIGINT; `ready` is called once, when seats may come.
+
+    Raises CannotJoin, and NotWritable for the access log.
+    """
     survive_lease_breaks()
+    if wanted.access_log is not None:
+        try:
+            tracker.server.record_every_request(wanted.access_log)
+        except OSError as error:
+            raise NotWritable.of(wanted.access_log, error) from error
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
