@@ -24,7 +24,7 @@ _PATIENCE = 600.0  # seconds that a fill may take
 # The same program, which leaves it to the kernel when to write.
 _UNSAFE = """
 import sys
-from ogtorrent.cache import safe
+from ogtorrent.fetch import safe
 from ogtorrent.cli import main
 async def rounds(*_): pass
 safe._rounds = rounds

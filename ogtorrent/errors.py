@@ -5,9 +5,15 @@
     |- BadOptions                  1
     |- BadAddress                  1  an address, port or network of the wrong form
     |- BadSettings                 1  a settings file that sets what there is not, or wrongly
+    |- UnfitToken                  1  it, or its file, cannot guard the repository
+    |- UnfitEntry                  1  a group or client that cannot be one
+    |- EntryConflict               1  a group or client that cannot be beside the others
+    |- UnfitInventory              1  the inventory's file is damaged
+    |- UnknownEntry                2  no such group or client
     |- UnknownImage                2  not in the repository
     |- UnknownRoot                 2  no folder of images there
     |- NotInCache                  2  no such image, or no previous version of it
+    |- AnotherTree                 1  a folder that is not what a tree is to be made of
     |- AmbiguousImage              1  it stands in several trees of the cache
     |- ImageLocked                 4  somebody writes it
     |- ImagePinned                 4  its owner keeps it
@@ -44,7 +50,7 @@ class BadName(OgtorrentError):
     exit_code = 1
 
     def __init__(self, name: str, why: str) -> None:
-        self.name = name
+        self.name, self.why = name, why
         super().__init__(words("{name!r} cannot name an image: {why}.", name=name, why=why))
 
 
@@ -81,6 +87,64 @@ class BadSettings(OgtorrentError):
         super().__init__(f"{place}: {why}. {advice}")
 
 
+class UnfitToken(OgtorrentError):
+    """Of the token itself nothing is told."""
+
+    exit_code = 1
+
+    def __init__(self, file: Path, why: str, advice: str) -> None:
+        self.file = file
+        super().__init__(
+            words("The token in {file} cannot be used: {why}. {advice}", file=file, why=why, advice=advice)
+        )
+
+
+def _entry(layer: str, name: str) -> str:
+    """A group or client, as a sentence names it; `layer` is the directory that has all of them."""
+    if layer == "groups":
+        return words("The group {name!r}", name=name)
+    return words("The client {name!r}", name=name)
+
+
+class UnfitEntry(OgtorrentError):
+    exit_code = 1
+
+    def __init__(self, layer: str, name: str, why: str) -> None:
+        self.layer, self.name, self.why = layer, name, why
+        super().__init__(words("{entry} is refused: {why}.", entry=_entry(layer, name), why=why))
+
+
+class EntryConflict(OgtorrentError):
+    exit_code = 1
+
+    def __init__(self, layer: str, name: str, why: str, advice: str) -> None:
+        self.layer, self.name, self.why = layer, name, why
+        super().__init__(words("{entry}: {why}. {advice}", entry=_entry(layer, name), why=why, advice=advice))
+
+
+class UnfitInventory(OgtorrentError):
+    exit_code = 1
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.path = path
+        super().__init__(
+            words(
+                "The inventory {path} cannot be read: {why}. Mend it, or move it away and send the whole "
+                "inventory anew; the directories of groups and clients stay.",
+                path=path,
+                why=why,
+            )
+        )
+
+
+class UnknownEntry(OgtorrentError):
+    exit_code = 2
+
+    def __init__(self, layer: str, name: str) -> None:
+        self.layer, self.name = layer, name
+        super().__init__(words("{entry} is not in the inventory.", entry=_entry(layer, name)))
+
+
 class UnknownImage(OgtorrentError):
     exit_code = 2
 
@@ -105,6 +169,20 @@ class UnknownRoot(OgtorrentError):
         self.where = where
         super().__init__(
             words("There is no folder of images at {where}. {advice}", where=where, advice=advice)
+        )
+
+
+class AnotherTree(OgtorrentError):
+    exit_code = 1
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.path = path
+        super().__init__(
+            words(
+                "No tree is made of {path}: {why}. Nothing was changed; name another folder.",
+                path=path,
+                why=why,
+            )
         )
 
 

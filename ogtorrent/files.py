@@ -45,14 +45,23 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def exchange(one: Path, other: Path) -> None:
-    """renameat2(RENAME_EXCHANGE): two names change places in one step. Raises OSError."""
+def exchanged(one: Path, other: Path) -> bool:
+    """renameat2(RENAME_EXCHANGE): two names change places in one step; False where the file system cannot.
+
+    Raises OSError.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE):
         code = ctypes.get_errno()
         if code != errno.EINVAL:
             raise OSError(code, os.strerror(code), str(other))
-        # A file system that cannot exchange: the other steps aside for an instant.
+        return False
+    return True
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Two names change places, in one step where that can be had. Raises OSError."""
+    if not exchanged(one, other):  # the other steps aside for an instant
         other.rename(aside(other))
         one.rename(other)
         aside(other).rename(one)

@@ -11,9 +11,10 @@ GROUND = {"errors", "layout", "files", "settings", "watch", "words"}
 # Who may import what of ogtorrent, besides itself: each room only what lies below it.
 BELOW = {
     "": {"cli", "words"},  # ogtorrent/__main__.py
-    "cli": {"repository", "cache", "swarm", *GROUND},
-    "repository": {"swarm", *GROUND},
-    "cache": {"swarm", *GROUND},
+    "cli": {"repository", "cache", "fetch", "swarm", *GROUND},
+    "repository": {"fetch", "swarm", *GROUND},
+    "cache": {"fetch", "swarm", *GROUND},
+    "fetch": {"swarm", *GROUND},
     "swarm": GROUND,
     "settings": {"errors", "layout", "files", "words"},
     "layout": {"errors", "words"},

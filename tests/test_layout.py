@@ -162,7 +162,7 @@ def test_sidecars_stand_beside_their_image_also_of_a_directory_image() -> None:
         image = ImagePath.of("/aula1/", name)
         assert [str(root.sidecar(image, kind)) for kind in Sidecar] == [
             f"/srv/images/aula1/{name}{ending}"
-            for ending in (".torrent", ".sum", ".full.sum", ".lock", ".mcast")
+            for ending in (".torrent", ".sum", ".full.sum", ".lock", ".mcast", ".info")
         ]
         partial = root.partial(image)
         assert partial.parent == Path("/srv/images/aula1") and partial.name.startswith(".")

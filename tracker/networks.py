@@ -6,6 +6,7 @@ Throughout the tracker an address is its 4 or 16 bytes; an endpoint is those and
 
 import socket
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from types import MappingProxyType
 
@@ -79,10 +80,25 @@ def reachable(endpoint: bytes, announcer: bytes, reached_at: bytes) -> bytes | N
     return endpoint
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A PC as a site's own list of its PCs has it. Without a room, it is in that of its network."""
+
+    address: str
+    name: str
+    room: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What people call it."""
+        return self.name or self.address
+
+
 class Networks:
     """Which networks count as what; `rooms` are networks by which PCs sit together, with their rooms' names.
 
-    An address is in the room of the first network that has it, else in that of its /24 or /64.
+    An address is in the room that the site's list says, else in that of the first network that has it, else
+    in that of its /24 or /64. The list may change while the tracker runs: `know`.
     """
 
     def __init__(
@@ -94,6 +110,24 @@ class Networks:
         self._announcers = _Ranges(dict.fromkeys(announcers, ""))
         self._proxies = _Ranges(dict.fromkeys(proxies, ""))
         self._rooms = _Ranges(rooms)
+        self._listed: Mapping[bytes, Listed] = {}
+        self._listed_rooms: Mapping[bytes, bytes] = {}
+        self.listed: tuple[Listed, ...] = ()
+
+    def know(self, pcs: Iterable[Listed]) -> None:
+        """Take the site's list in place of the one before, for the next announces and the next look.
+
+        Of several PCs at one address the last counts; what is at no address is passed over.
+        """
+        found = ((packed_address(pc.address), pc) for pc in pcs)
+        by_address = {address: pc for address, pc in found if address is not None}
+        # An announce is to find its room at once.
+        self._listed_rooms = {address: pc.room.encode() for address, pc in by_address.items() if pc.room}
+        self._listed = by_address
+        self.listed = tuple(
+            replace(pc, address=address_text(address), room=self.room_name(address))
+            for address, pc in by_address.items()
+        )
 
     def may_announce(self, address: bytes) -> bool:
         return self._announcers.find(address) is not None
@@ -103,15 +137,20 @@ class Networks:
         return self._proxies.find(address) is not None
 
     def room_of(self, address: bytes) -> bytes:
-        return self._rooms.find(address) or subnet(address)
+        return self._listed_rooms.get(address) or self._rooms.find(address) or subnet(address)
 
     def room_name(self, address: bytes) -> str:
         """What people call the room that an address is in."""
-        named = self._rooms.find(address)
+        named = self._listed_rooms.get(address) or self._rooms.find(address)
         if named is not None:
             return named.decode()
         prefix = subnet(address)
         return f"{address_text(prefix.ljust(len(address), bytes(1)))}/{8 * len(prefix)}"
+
+    def name_of(self, address: bytes) -> str:
+        """What the site's list calls the PC at an address; empty where it does not."""
+        listed = self._listed.get(address)
+        return listed.name if listed is not None else ""
 
 
 def subnet(address: bytes) -> bytes:

@@ -19,7 +19,7 @@ from tracker.http import frontend as http
 from tracker.http import reports, short
 from tracker.http.connections import BACKLOG, Runner
 from tracker.look import routes
-from tracker.networks import PRIVATE, IPNetwork, Networks
+from tracker.networks import PRIVATE, IPNetwork, Listed, Networks
 from tracker.swarm.memory import MemoryStore
 from tracker.swarm.state import State, StateError
 from tracker.swarm.store import Store, StoreDownError
@@ -38,6 +38,7 @@ __all__ = [
     "STATE_FILE",
     "History",
     "IPNetwork",
+    "Listed",
     "Networks",
     "Runner",
     "StoreError",

@@ -80,7 +80,9 @@ class Watch:
                 self._followed.pop(gone).end()
             self._under_way = sum(followed.under_way for followed in self._followed.values())
         swarms.sort(key=lambda swarm: (not swarm.filling, not swarm.seats, natural(swarm.name)))
-        return Snapshot(self._clock() + self._epoch(), interval, tuple(swarms))
+        seen = {seat.address for swarm in swarms for seat in swarm.seats}
+        unseen = tuple(pc for pc in self._networks.listed if pc.address not in seen)
+        return Snapshot(self._clock() + self._epoch(), interval, tuple(swarms), unseen)
 
     async def next_picture(self) -> Snapshot:
         """The picture of the next look, for whoever wants each. Raises StoreDownError."""
@@ -147,7 +149,7 @@ class Watch:
     def _following(self, entry: Published) -> Following:
         followed = self._followed.get(entry.swarm_id)
         if followed is None:
-            followed = Following(entry, self._networks.room_name, self._interrupted.pop(entry.name, None))
+            followed = Following(entry, self._networks, self._interrupted.pop(entry.name, None))
             self._followed[entry.swarm_id] = followed
         followed.published = entry  # it may have another name by now
         return followed

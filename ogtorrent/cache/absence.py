@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ogtorrent.cache.order import Order
-from ogtorrent.cache.server import Server
+from ogtorrent.fetch.server import Server
 from ogtorrent.files import write_whole
 from ogtorrent.layout import ImagePath, Root, Sidecar, cache_roots
 from ogtorrent.swarm import metainfo

@@ -24,8 +24,8 @@ from ogtorrent.cache import events
 from ogtorrent.cache.launch import launch
 from ogtorrent.cache.options import Full, TorrentOptions, WhenFull
 from ogtorrent.cache.order import Order
-from ogtorrent.cache.server import Server
 from ogtorrent.errors import CannotJoin, ImageLocked, OgtorrentError
+from ogtorrent.fetch.server import Server
 from ogtorrent.layout import ImagePath, Layout, Mirror, Root, cache_root, seeder_home, seeder_place
 from ogtorrent.swarm import metainfo
 from ogtorrent.words import words

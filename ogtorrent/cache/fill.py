@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ogtorrent.cache import absence, events, landing, records, removal, versions
+from ogtorrent.cache import absence, events, landing, records, removal, sources, versions
 from ogtorrent.cache.control import Tending
 from ogtorrent.cache.inventory import Kind, cached, holdings
 from ogtorrent.cache.order import Order
@@ -29,9 +29,10 @@ from ogtorrent.cache.plan import (
     UpToDate,
     plan,
 )
-from ogtorrent.cache.safe import kept_safe, on_disk
-from ogtorrent.cache.sharing import Sharing
 from ogtorrent.errors import CacheFull, CannotJoin, CorruptImage, NotWritable, OgtorrentError, UpdateFailed
+from ogtorrent.fetch.partial import make_durable, prepare
+from ogtorrent.fetch.safe import kept_safe, on_disk
+from ogtorrent.fetch.sharing import Sharing
 from ogtorrent.layout import name_in
 from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.sidecars import write_sidecars
@@ -202,7 +203,7 @@ class Fill:
             await self._wait_until_whole(self._torrent)
             await self._torrent.flushed()
         # What was checked or mended got no new times yet, and perhaps no sidecars.
-        await asyncio.to_thread(landing.make_durable, wanted, place)
+        await asyncio.to_thread(make_durable, wanted, place)
         await asyncio.to_thread(write_sidecars, self.order.root, wanted)
         return True
 
@@ -217,7 +218,7 @@ class Fill:
 
     async def _fetch(self) -> Torrent:
         wanted, root = self.order.metainfo, self.order.root
-        partial = await asyncio.to_thread(landing.prepare, root, wanted)
+        partial = await asyncio.to_thread(prepare, root, wanted)
         await asyncio.to_thread(absence.note, self.order)
         written = await asyncio.to_thread(on_disk, root, wanted)
         # The version before is seeded until what it has is shared: then nobody asks for it any more.
@@ -236,11 +237,14 @@ class Fill:
 
     async def _share(self, partial: Path) -> Collection[int]:
         """Copy what the cache has already; the pieces that need no check."""
-        sharing = await asyncio.to_thread(Sharing, self.order, partial)
+        order = self.order
+        guess = await asyncio.to_thread(sources.guess, order)
+        standing = sources.standing(order)
+        sharing = await asyncio.to_thread(Sharing, order.metainfo, partial, standing, guess)
         running = asyncio.ensure_future(asyncio.to_thread(sharing.run))
         try:
             while not (await asyncio.wait((running,), timeout=TICK))[0]:
-                size = self.order.metainfo.size
+                size = order.metainfo.size
                 self._tell(events.Progress(sharing.shared, size, 0, 0, 0, 0, None, "", sharing.shared))
             return running.result()
         finally:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ogtorrent.cache.options import FAIL, Full, TorrentOptions
-from ogtorrent.cache.server import Server
+from ogtorrent.fetch.server import Server
 from ogtorrent.layout import Root
 from ogtorrent.swarm.metainfo import Metainfo
 

@@ -26,7 +26,7 @@ def find(named: Path | None) -> Path:
             )
         cache = named.absolute()
     else:
-        cache = _mounted()
+        cache = mounted()
     try:
         str(cache).encode()
     except UnicodeEncodeError:
@@ -53,7 +53,7 @@ def room(cache: Path) -> tuple[int, int]:
     return free * told.f_frsize, told.f_blocks * told.f_frsize
 
 
-def _mounted() -> Path:
+def mounted() -> Path:
     device = _device()
     if device is None:
         raise NoCache(

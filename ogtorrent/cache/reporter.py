@@ -15,8 +15,8 @@ from ogtorrent.cache import events, link
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.partition import room
 from ogtorrent.cache.report import Machine, Moment, report
-from ogtorrent.cache.server import Server
 from ogtorrent.errors import CannotJoin
+from ogtorrent.fetch.server import Server
 from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.torrent import Torrent
 

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ogtorrent.cache import absence, catalogue, control, events, partition
+from ogtorrent.cache import absence, control, events, partition
 from ogtorrent.cache.control import Seeder
 from ogtorrent.cache.inventory import cached, holdings
 from ogtorrent.cache.options import FAIL, Full, Mode, TorrentOptions
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.plan import Plan, Room, plan
-from ogtorrent.cache.server import DEFAULT_PORT, Server
 from ogtorrent.errors import OgtorrentError, RepositoryUnreachable
+from ogtorrent.fetch import catalogue
+from ogtorrent.fetch.server import DEFAULT_PORT, Server
 from ogtorrent.layout import ImagePath, Root, cache_root
 from ogtorrent.swarm.metainfo import Metainfo
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "cache": "ogtorrent.cli.cache:cache",
     "demo": "ogtorrent.cli.demo:demo",
     "publish": "ogtorrent.cli.publish:publish",
+    "repo": "ogtorrent.cli.repo:repo",
     "serve": "ogtorrent.cli.serve:serve",
     "swarm": "ogtorrent.cli.swarm:swarm",
     "update-cache": "ogtorrent.cli.update_cache:update_cache",
@@ -32,8 +33,7 @@ class _Commands(click.Group):
         module, _, attribute = COMMANDS[name].partition(":")
         command = getattr(__import__(module, fromlist=[attribute]), attribute)
         assert isinstance(command, click.Command)
-        for one in (command, *getattr(command, "commands", {}).values()):
-            _in_words(one)
+        _in_words(command)
         return command
 
 
@@ -41,6 +41,8 @@ def _in_words(command: click.Command) -> None:
     """What click writes into each usage line and does not look up."""
     if isinstance(command, click.Group):
         command.subcommand_metavar = words("COMMAND [ARGS]...")
+        for one in command.commands.values():
+            _in_words(one)
     command.options_metavar = words("[OPTIONS]")
 
 

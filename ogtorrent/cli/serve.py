@@ -16,6 +16,7 @@ from ogtorrent.layout import Layout
 from ogtorrent.repository.addresses import Network, parse_listen, parse_networks, parse_rooms
 from ogtorrent.repository.serve import Served, Wanted
 from ogtorrent.repository.serve import serve as run
+from ogtorrent.repository.token import configured_token, token_in
 from ogtorrent.words import words
 
 
@@ -114,6 +115,15 @@ def _by(parse: Callable[[Any], object]) -> Callable[[click.Context, click.Parame
     help=words("A line for each request to the tracker goes there; - is standard error."),
 )
 @click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    metavar=words("FILE"),
+    help=words(
+        "Who sends what stands in FILE may change groups, clients and images over HTTP; by default the "
+        "ApiToken of OpenGnsys's ogAdmRepo.cfg, and without one this host alone."
+    ),
+)
+@click.option(
     "-v", "--verbose", is_flag=True, help=words("Log also what is only of interest to a developer.")
 )
 def serve(
@@ -127,6 +137,7 @@ def serve(
     rooms: dict[Network, str],
     store: str | None,
     access_log: Path | None,
+    token_file: Path | None,
     verbose: bool,
 ) -> None:
     logging.basicConfig(
@@ -164,5 +175,6 @@ def serve(
         rooms,
         store,
         access_log,
+        token_in(token_file) if token_file is not None else configured_token(),
     )
     asyncio.run(run(wanted, ready))

@@ -12,10 +12,10 @@ import click
 from rich.console import Console
 from rich.live import Live
 
-from ogtorrent.cache.server import Server
 from ogtorrent.cli import status as picture
 from ogtorrent.cli.status import Frame, Swarm
 from ogtorrent.errors import NotARepository, RepositoryUnreachable
+from ogtorrent.fetch.server import Server
 from ogtorrent.words import words
 
 EVERY = 1.0  # seconds between two looks

@@ -12,6 +12,7 @@ The current layout has two more roots beside its images, `groups` and `clients`:
 GROUP/IMAGE or CLIENT/IMAGE is an image there, a directory.
 """
 
+from ogtorrent.layout.aliases import CACHE, REPO, Here, Place
 from ogtorrent.layout.cache import (
     cache_root,
     cache_roots,
@@ -23,13 +24,17 @@ from ogtorrent.layout.cache import (
 )
 from ogtorrent.layout.names import ImagePath, Sidecar, checked_component
 from ogtorrent.layout.root import Layer, Layout, Mirror, Root
-from ogtorrent.layout.trees import Tree, default_root, enclosing, recognise
+from ogtorrent.layout.trees import Tree, default_root, enclosing, planned, recognise
 
 __all__ = [
+    "CACHE",
+    "REPO",
+    "Here",
     "ImagePath",
     "Layer",
     "Layout",
     "Mirror",
+    "Place",
     "Root",
     "Sidecar",
     "Tree",
@@ -40,6 +45,7 @@ __all__ = [
     "enclosing",
     "name_in",
     "overlay_roots",
+    "planned",
     "recognise",
     "records_file",
     "seeder_home",

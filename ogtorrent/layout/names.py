@@ -24,6 +24,7 @@ class Sidecar(StrEnum):
     FULL_SUM = ".full.sum"  # MD5 of all
     LOCK = ".lock"  # stands while somebody writes
     MULTICAST = ".mcast"
+    ORIGIN = ".info"  # which PC it was made of and how, as `ogCreateImage` notes it
 
 
 def checked_component(component: str) -> str:

@@ -21,6 +21,7 @@ from ogtorrent.layout.names import (
 )
 from ogtorrent.words import words
 
+BACKUP = ".ant"  # of `anterior`
 PREVIOUS = ".previous"  # the folder of the versions before, one beside each folder of images
 _PREVIOUS_ENDINGS = (Sidecar.TORRENT, f"{Sidecar.TORRENT}.leaving")
 
@@ -81,6 +82,10 @@ class Root:
     def sidecar(self, image: ImagePath, kind: Sidecar) -> Path:
         return self.path.joinpath(*image.parts[:-1], image.name + kind)
 
+    def backup(self, image: ImagePath) -> Path:
+        """Where OpenGnsys keeps the image before this one when it makes it anew."""
+        return self.path.joinpath(*image.parts[:-1], image.name + BACKUP)
+
     def partial(self, image: ImagePath) -> Path:
         """Where a download grows: beside the image, on the same file system, hidden."""
         return self.path.joinpath(*image.parts[:-1], f".{image.name}.part")
@@ -100,6 +105,19 @@ class Root:
     def leaving_torrent(self, image: ImagePath) -> Path:
         """The metainfo of a version that is being put away, until it is that of the previous one."""
         return self.previous(image).with_name(f"{image.name}{Sidecar.TORRENT}.leaving")
+
+    def removing(self, image: ImagePath) -> Path:
+        """Where an image stands while it is removed, so that nobody meets half of it."""
+        return self.path.joinpath(*image.parts[:-1], f".{image.name}.removed")
+
+    def stepped_aside(self, name: str) -> Path:
+        """Where a group's or client's directory stands for an instant while it is renamed."""
+        return self.path / f".{name}.moving"
+
+    @property
+    def removed(self) -> Path:
+        """Where the overlays of groups or clients that were removed are kept."""
+        return self.path / ".removed"
 
     def hidden(self) -> Iterator[ImagePath]:
         """Every image of which a previous version or an unfinished download is there."""

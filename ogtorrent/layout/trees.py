@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ogtorrent.errors import BadName, UnknownRoot
+from ogtorrent.errors import AnotherTree, BadName, UnknownRoot
 from ogtorrent.layout.root import Layer, Layout, Mirror, Root
 from ogtorrent.words import words
 
@@ -56,6 +56,39 @@ def recognise(path: Path, layout: Layout | None = None) -> Root:
             return _root(path / "images" if (path / "images").is_dir() else path, layout)
 
 
+def planned(path: Path, layout: Layout, package: str = "") -> Tree:
+    """The tree of a layout that an administrator wants at `path`; nothing is looked at. Raises AnotherTree.
+
+    It is one that `recognise(path)` finds again as what it is.
+    """
+    path = Path(os.path.abspath(path))  # noqa: PTH100
+    match layout:
+        case Layout.CURRENT:
+            if path.name == "opengnsys":
+                path /= "repo"
+            if path.name == "hdimages" or path.parts[-2:] == ("opengnsys", "images"):
+                raise AnotherTree(path, words("that is the place of another layout"))
+            top = path.parent if path.parts[-3:] == ("opengnsys", "repo", "images") else path
+            return Tree(Root(top / "images", Mirror(layout, "images")))
+        case Layout.LEGACY:
+            path = path / "images" if path.name == "opengnsys" else path
+            if path.parts[-2:] != ("opengnsys", "images"):
+                raise AnotherTree(path, words("a tree of the legacy layout ends in opengnsys/images"))
+            return Tree(Root(path, Mirror(layout, "images")))
+        case Layout.EAC:
+            if path.name == "hdimages":
+                path = path.parent
+            elif package and path.name != package:
+                path /= package
+            if package and path.name != package:
+                raise AnotherTree(
+                    path, words("it is the folder of another package than {name}", name=package)
+                )
+            return Tree(Root(path / "hdimages", Mirror(layout, "hdimages", path.name)))
+        case Layout.BARE:
+            return Tree(_root(path, layout))
+
+
 def _recognised(path: Path) -> Root:
     parts = path.parts
     if parts[-3:] == ("opengnsys", "repo", "images"):
@@ -73,6 +106,10 @@ def _recognised(path: Path) -> Root:
         return _root(path / "repo" / "images", Layout.CURRENT)
     if (path / "hdimages").is_dir():
         return _root(path / "hdimages", Layout.EAC)
+    if parts[-2:] == ("opengnsys", "repo"):  # without its images yet, or while it is being made
+        raise UnknownRoot(
+            str(path / "images"), words("Make the tree: ogtorrent repo init {path}.", path=path)
+        )
     return _root(path, Layout.BARE)
 
 
@@ -99,7 +136,7 @@ def enclosing(image: Path) -> Root:
 
 def default_root() -> Root:
     """The tree of OpenGnsys on this machine, the current layout first. Raises UnknownRoot."""
-    candidates = [Path("/opt/opengnsys/repo"), Path("/opt/opengnsys/images")]
+    candidates = [Path("/opt/opengnsys/repo/images"), Path("/opt/opengnsys/images")]
     candidates += sorted(Path("/var/opt").glob("*/hdimages"))
     for candidate in candidates:
         if candidate.is_dir():

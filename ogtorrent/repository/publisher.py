@@ -77,6 +77,15 @@ class Publisher:
             finally:
                 self._ending = True  # a thread cannot be cancelled; the next chunk of its read sees this
 
+    def again(self, image: ImagePath) -> None:
+        """Have an image hashed and published once more, though it looks the same. Raises NotWritable."""
+        entry = self.catalogue.get(image)
+        if entry is None or entry.state in (State.WAITING, State.HASHING):
+            return
+        self._failed.pop(image, None)
+        withdraw(self.root, image)
+        self._look_at(image, time.monotonic())
+
     def _survey(self) -> None:
         """Compare the whole tree with the catalogue: one stat a file, no image is read."""
         found = set(self.root.images())
@@ -86,7 +95,7 @@ class Publisher:
         self._unnameable = unnameable
         for image in sorted(self.catalogue.keys() - found):
             log.info("%s was removed", image)
-            self._forget(image)
+            self.forget(image)
         # Sidecars of images that vanished, also while no server ran.
         for torrent in list(self.root.torrents()):
             image = self.root.image_of_torrent(torrent)
@@ -128,7 +137,8 @@ class Publisher:
             published.image, State.LOCKED if locked else State.READY, published.size, metainfo=published
         )
 
-    def _forget(self, image: ImagePath) -> None:
+    def forget(self, image: ImagePath) -> None:
+        """It stands no more; the next survey would say the same."""
         self._waiting.pop(image, None)
         self._failed.pop(image, None)
         self.catalogue.pop(image, None)
@@ -142,7 +152,7 @@ class Publisher:
         try:
             sight = settling.look(self.root, image)
         except OSError:  # gone since; the next survey says so
-            self._forget(image)
+            self.forget(image)
             return
         except UnfitImage as error:
             self._refuse(image, error)

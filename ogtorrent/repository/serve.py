@@ -16,11 +16,15 @@ from aiohttp import web
 
 import tracker.server
 from ogtorrent.errors import CannotJoin, NotWritable
-from ogtorrent.layout import Root
-from ogtorrent.repository import catalogue
+from ogtorrent.layout import Root, Tree
+from ogtorrent.repository import catalogue, rooms
 from ogtorrent.repository.addresses import announce_urls, own_announce_url, own_networks
+from ogtorrent.repository.console import routes as console
+from ogtorrent.repository.kept import Kept
+from ogtorrent.repository.opengnsys import routes as opengnsys
 from ogtorrent.repository.publisher import Publisher
 from ogtorrent.repository.seeder import Seeder
+from ogtorrent.repository.token import Guard, Token
 from ogtorrent.repository.writers import survive_lease_breaks
 from ogtorrent.swarm import policy
 from ogtorrent.swarm.session import Session
@@ -50,6 +54,7 @@ class Wanted:
     rooms: Mapping[tracker.server.IPNetwork, str] = field(default_factory=dict)
     store: str | None = None
     access_log: Path | None = None
+    token: Token | None = None  # who knows it may change the repository over HTTP
 
 
 @dataclass(frozen=True)
@@ -88,8 +93,13 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
         trackers = tuple(wanted.announce) or tuple(announce_urls(wanted.address, port))
         app = web.Application()
         tracking = _tracker(app, wanted)
+        kept = Kept(Tree(wanted.root))
+        rooms.attach(app, kept, tracking.networks)
         publisher = Publisher(wanted.root, trackers)
         catalogue.attach(app, publisher)
+        guard = Guard(wanted.token, wanted.trust_proxy)
+        console.attach(app, kept, publisher, guard)
+        opengnsys.attach(app, publisher, guard)
         runner = tracker.server.Runner(app, access_log=None, shutdown_timeout=LINGER)
         await runner.setup()
         try:

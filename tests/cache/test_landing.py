@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from machines import Seat, Server, image, published
 
-from ogtorrent.cache import landing
 from ogtorrent.cache.inventory import cached
+from ogtorrent.fetch.partial import prepare
 from ogtorrent.layout import ImagePath, Root, recognise
 from ogtorrent.repository.publish import publish
 from ogtorrent.swarm.metainfo import Metainfo
@@ -46,7 +46,7 @@ def clone(tmp_path: Path) -> Metainfo:
 
 def test_a_download_begins_in_a_hidden_place_whose_folders_are_made(root: Root, windows: Metainfo) -> None:
     shutil.rmtree(root.path)
-    partial = landing.prepare(root, windows)
+    partial = prepare(root, windows)
     assert partial == root.path / ".windows.img.part"
     assert partial.parent.is_dir() and not partial.exists()
 
@@ -54,12 +54,12 @@ def test_a_download_begins_in_a_hidden_place_whose_folders_are_made(root: Root, 
 def test_what_has_come_of_a_download_is_kept(root: Root, windows: Metainfo) -> None:
     image(root.partial(windows.image), SIZE // 2)
     before = root.partial(windows.image).read_bytes()
-    assert landing.prepare(root, windows).read_bytes() == before
+    assert prepare(root, windows).read_bytes() == before
 
 
 def test_a_partial_of_a_larger_version_is_cut_to_size(root: Root, windows: Metainfo) -> None:
     image(root.partial(windows.image), 2 * SIZE)
-    assert landing.prepare(root, windows).stat().st_size == SIZE
+    assert prepare(root, windows).stat().st_size == SIZE
 
 
 @pytest.mark.parametrize("is_link", [True, False])
@@ -71,7 +71,7 @@ def test_what_stands_in_the_way_of_a_download_is_removed_and_not_followed(
         root.partial(windows.image).symlink_to(outside)
     else:
         image(root.partial(windows.image) / "old", 10)
-    assert not os.path.lexists(landing.prepare(root, windows))
+    assert not os.path.lexists(prepare(root, windows))
     assert outside.stat().st_size == 2 * SIZE
 
 
@@ -82,13 +82,13 @@ def test_a_directory_download_is_cleared_of_what_is_not_of_this_version(
     image(partial / "sda1", 10)
     image(partial / "old" / "sda9", 10)
     (partial / "parts").symlink_to(outside.parent)
-    landing.prepare(root, clone)
+    prepare(root, clone)
     assert sorted(str(path.relative_to(partial)) for path in partial.rglob("*") if not path.is_dir()) == [
         "sda1"
     ]
     (partial / "parts").mkdir()
     (partial / "parts" / "sda2").symlink_to(outside)  # under a name that is wanted
-    landing.prepare(root, clone)
+    prepare(root, clone)
     assert not os.path.lexists(partial / "parts" / "sda2")
     assert outside.stat().st_size == 2 * SIZE
 
@@ -97,7 +97,7 @@ def test_a_place_that_cannot_be_written_is_told_as_such(root: Root, windows: Met
     shutil.rmtree(root.path)
     root.path.touch()
     with pytest.raises(OSError):
-        landing.prepare(root, windows)
+        prepare(root, windows)
 
 
 # The same states, met by a real run

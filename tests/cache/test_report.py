@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ogtorrent.cache import events, link
-from ogtorrent.cache.catalogue import Server
 from ogtorrent.cache.options import TorrentOptions
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.report import Machine, Moment, report
+from ogtorrent.fetch.catalogue import Server
 from ogtorrent.layout import ImagePath, Layout, Mirror, cache_root, recognise
 from ogtorrent.repository.publish import publish
 from ogtorrent.swarm.session import Work

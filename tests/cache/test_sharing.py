@@ -30,7 +30,7 @@ Serve, Seats = Callable[..., Server], Callable[..., Seat]
 # The program with a copy that stops at its fifth piece: for good, or for a while at this one and all others.
 IN_THE_MIDDLE = """
 import os, signal, sys, time
-from ogtorrent.cache import sharing
+from ogtorrent.fetch import sharing
 from ogtorrent.cli import main
 write, pieces = sharing.Sharing._write, []
 def stop(self, part, data):

@@ -19,6 +19,7 @@ from tracker.classroom.snapshot import (
     TroubleKind,
     by_seat,
 )
+from tracker.networks import Listed
 from tracker.request import InfoHash
 from tracker.swarm.peer import PeerStatus
 
@@ -268,6 +269,13 @@ def room_of_24() -> Snapshot:
         ),
         *quiet,
     )
+
+
+def listed() -> Snapshot:
+    """The same rooms as a site lists them: some of its PCs are off, and one room is empty."""
+    absent = [Listed(f"10.1.1.{n}", f"pc{n}", "aula1") for n in (25, 3000, 26)]
+    absent += [Listed(f"10.1.9.{n}", "", "seminar") for n in (10, 9)]
+    return replace(room_of_24(), unseen=tuple(absent))
 
 
 def seats_200() -> Snapshot:

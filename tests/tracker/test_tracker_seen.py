@@ -26,9 +26,12 @@ def every_page(words: Words) -> dict[str, View | None]:
     room, hostile = pictures.room_of_24(), pictures.hostile()
     return {
         "overview": views.overview(room, words),
+        "overview, listed": views.overview(pictures.listed(), words),
         "overview of none": views.overview(pictures.empty(), words),
         "overview, hostile": views.overview(hostile, words),
         "room": views.room(room, "aula1", words),
+        "room, listed": views.room(pictures.listed(), "aula1", words),
+        "room, nobody there": views.room(pictures.listed(), "seminar", words),
         "room, hostile": views.room(hostile, "aula1", words),
         "seat": views.seat(room, "10.1.1.7", words),
         "foreign seat": views.seat(room, "10.1.1.22", words),

@@ -22,6 +22,7 @@ EN, ES = (page.words_in(language) for language in LANGUAGES)
 SNAPSHOTS = {
     "empty": pictures.empty(),
     "room of 24": pictures.room_of_24(),
+    "listed": pictures.listed(),
     "200 seats": pictures.seats_200(),
     "hostile": pictures.hostile(),
 }
@@ -89,6 +90,18 @@ def test_a_room_is_a_map_of_tiles_as_people_count() -> None:
     assert by_name["pc18"] == "pc18 0 % failed cache full"
     assert by_name["pc24"] == "pc24 7 % checking 6 min"
     assert list(by_name)[2:] == sorted(list(by_name)[2:])
+
+
+def test_pcs_that_are_listed_and_not_there_stand_among_the_others_and_lead_nowhere() -> None:
+    shown = read(views.room(pictures.listed(), "aula1", EN))
+    assert shown.tiles[-3:] == ["pc25 not seen", "pc26 not seen", "pc3000 not seen"]
+    assert "3 PCs of this room have not been seen" in shown.root.words
+    assert "href" not in next(one for one in shown.by_id["s26"].all() if one.tag == "a").attributes
+    empty = read(views.room(pictures.listed(), "seminar", EN))
+    assert empty.tiles == ["10.1.9.9 not seen", "10.1.9.10 not seen"]
+    first = read(views.overview(pictures.listed(), EN))
+    assert "3 not seen" in first.by_id["r0"].words
+    assert "1 room of which no PC has been seen seminar 2 PCs" in first.by_id["quiet-rooms"].words
 
 
 def test_states_differ_in_more_than_hue() -> None:

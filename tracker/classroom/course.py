@@ -25,6 +25,7 @@ class Course:
         "heard",
         "left",
         "left_at_first",
+        "listed_name",
         "paces",
         "peer",
         "present",
@@ -39,8 +40,9 @@ class Course:
         "worst",
     )
 
-    def __init__(self, endpoint: bytes, address: str, room: str, heard: float) -> None:
-        self.endpoint, self.address, self.room = endpoint, address, room
+    def __init__(self, endpoint: bytes, address: str, heard: float) -> None:
+        self.endpoint, self.address = endpoint, address
+        self.room = self.listed_name = ""
         self.peer: Peer | None = None  # as last announced
         self.report: Report | None = None
         self.reported = self.heard = heard
@@ -140,7 +142,8 @@ class Course:
 
     @property
     def name(self) -> str:
-        return self.report.name if self.report is not None else ""
+        """As the site's list has it, which people know, or else as it says."""
+        return self.listed_name or (self.report.name if self.report is not None else "")
 
     @property
     def shown(self) -> str:

@@ -1,7 +1,7 @@
 """One swarm over time: its seats, those that have gone for a while yet, its deployment and its events."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from tracker.allowlist import Published
 from tracker.classroom.course import Course
@@ -11,7 +11,7 @@ from tracker.classroom.record import DeploymentRecord
 from tracker.classroom.report import Report
 from tracker.classroom.snapshot import Event, EventKind, Seat, SeatState, SwarmPicture, by_seat
 from tracker.classroom.stragglers import median_rate, trouble_of
-from tracker.networks import address_text
+from tracker.networks import Networks, address_text
 from tracker.swarm.peer import Peer, PeerStatus, Tally
 
 MOST = 1000  # seats of one image that are followed; more are no rooms that somebody watches over
@@ -28,13 +28,14 @@ class Following:
     def __init__(
         self,
         published: Published,
-        room_name: Callable[[bytes], str],
+        networks: Networks,
         interrupted: tuple[DeploymentRecord, float] | None = None,
     ) -> None:
         """`interrupted`: a deployment that ran when a tracker ended, and until which moment it may go on."""
         self.published = published
         self.under_way = 0
-        self._room_name = room_name
+        self._networks = networks
+        self._listed = networks.listed
         self._interrupted = interrupted
         self._courses: dict[bytes, Course] = {}
         self._newest: dict[str, Course] = {}  # by address: the client that a PC runs now
@@ -60,6 +61,7 @@ class Following:
 
     def follow(self, peers: Sequence[Peer], interval: int, now: float, epoch: float) -> Iterator[None]:
         """Take in how the swarm stands; yields between seats, for there may be thousands."""
+        yield from self._take_places()
         yield from self._take_in(peers)
         self._read_reports(peers)
         present = {peer.endpoint for peer in peers}
@@ -124,6 +126,18 @@ class Following:
             events=tuple(self._events),
         )
 
+    def _take_places(self) -> Iterator[None]:
+        """Where the site's list of its PCs has changed, its seats may have other rooms and names."""
+        if self._listed is not self._networks.listed:
+            self._listed = self._networks.listed
+            for seat in list(self._courses.values()):
+                self._place(seat)
+                yield
+
+    def _place(self, seat: Course) -> None:
+        address = seat.endpoint[:-2]
+        seat.room, seat.listed_name = self._networks.room_name(address), self._networks.name_of(address)
+
     def _take_in(self, peers: Sequence[Peer]) -> Iterator[None]:
         beside = {}
         for peer in peers:
@@ -151,9 +165,13 @@ class Following:
     def _course(self, endpoint: bytes, heard: float) -> Course:
         course = self._courses.get(endpoint)
         if course is None:
-            address = endpoint[:-2]
-            course = Course(endpoint, address_text(address), self._room_name(address), heard)
+            course = self._new(endpoint, heard)
             self._courses[endpoint] = self._newest[course.address] = course
+        return course
+
+    def _new(self, endpoint: bytes, heard: float) -> Course:
+        course = Course(endpoint, address_text(endpoint[:-2]), heard)
+        self._place(course)
         return course
 
     def _deployment(self, now: float, epoch: float) -> Deploying:
@@ -209,8 +227,7 @@ class Following:
             self.deploying.part(seat)
 
     def _as_announced(self, peer: Peer, now: float, epoch: float) -> Seat:
-        address = address_text(peer.endpoint[:-2])
-        course = Course(peer.endpoint, address, self._room_name(peer.endpoint[:-2]), peer.seen)
+        course = self._new(peer.endpoint, peer.seen)
         course.announced(peer)
         course.settle(peer.interval, self.size, now)
         return _seat(course, self.size, now, epoch)

@@ -10,7 +10,7 @@ from tracker.classroom.snapshot import Deployment, SeatState, Trouble, natural
 class SeatRecord:
     """One seat of one deployment, as it was at the last."""
 
-    name: str  # of the PC, as it says; empty where it does not
+    name: str  # of the PC, as of a seat
     address: str
     room: str
     began: float  # when it came

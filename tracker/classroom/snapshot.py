@@ -13,6 +13,7 @@ from typing import Protocol
 
 from tracker.classroom.curve import Curve
 from tracker.classroom.report import Report
+from tracker.networks import Listed
 from tracker.request import InfoHash
 from tracker.swarm.peer import PeerStatus
 
@@ -58,7 +59,7 @@ class Seat:
 
     address: str
     port: int
-    name: str  # of the PC, as it says; empty where it does not
+    name: str  # of the PC, as the site's list has it, or as it says; empty where neither does
     room: str
     state: SeatState
     status: PeerStatus  # as it last announced
@@ -196,10 +197,11 @@ class SwarmPicture:
 
 @dataclass(frozen=True, slots=True)
 class RoomPicture:
-    """The seats of one room, in all swarms."""
+    """The seats of one room, in all swarms, and the PCs that the site's list has there besides."""
 
     name: str
     seats: tuple[tuple[SwarmPicture, Seat], ...]
+    unseen: tuple[Listed, ...]
 
     @property
     def time_left(self) -> float | None:
@@ -207,7 +209,7 @@ class RoomPicture:
 
     @property
     def progress(self) -> float:
-        return sum(seat.progress for _, seat in self.seats) / len(self.seats)
+        return sum(seat.progress for _, seat in self.seats) / len(self.seats) if self.seats else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,7 @@ class Snapshot:
     at: float
     interval: int
     swarms: tuple[SwarmPicture, ...]
+    unseen: tuple[Listed, ...] = ()  # of the site's list, in no swarm
 
     @property
     def done(self) -> int:
@@ -241,9 +244,16 @@ class Snapshot:
         for swarm in self.swarms:
             for seat in swarm.seats:
                 rooms.setdefault(seat.room, []).append((swarm, seat))
+        unseen: dict[str, list[Listed]] = {}
+        for pc in self.unseen:
+            unseen.setdefault(pc.room, []).append(pc)
         return tuple(
-            RoomPicture(name, tuple(sorted(rooms[name], key=lambda pair: by_seat(pair[1]))))
-            for name in sorted(rooms, key=natural)
+            RoomPicture(
+                name,
+                tuple(sorted(rooms.get(name, ()), key=lambda pair: by_seat(pair[1]))),
+                tuple(sorted(unseen.get(name, ()), key=by_seat)),
+            )
+            for name in sorted(rooms.keys() | unseen.keys(), key=natural)
         )
 
 

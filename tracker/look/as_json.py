@@ -13,6 +13,7 @@ def snapshot_as_json(snapshot: Snapshot, words: Words) -> dict[str, object]:
     return {
         "interval": snapshot.interval,
         "swarms": [swarm_as_json(swarm, words) for swarm in snapshot.swarms],
+        "unseen": [{"address": pc.address, "name": pc.name, "room": pc.room} for pc in snapshot.unseen],
     }
 
 

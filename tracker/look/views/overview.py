@@ -42,6 +42,14 @@ class Row(NamedTuple):
     href: str
 
 
+class QuietRoom(NamedTuple):
+    """A room none of whose PCs has been seen."""
+
+    name: str
+    href: str
+    pcs: int
+
+
 class Quiet(NamedTuple):
     """An image that no seat asks for."""
 
@@ -61,10 +69,13 @@ def overview(snapshot: Snapshot, words: Words) -> View:
     cells["top"] = outlook([seat for _, seat in pairs], snapshot.at, words)
     cards = tuple(_card(f"c{index}", swarm, words) for index, swarm in enumerate(busy))
     cells |= {card.id: _card_cell(swarm, snapshot.at, words) for card, swarm in zip(cards, busy, strict=True)}
-    rooms = tuple(
-        Row(f"r{index}", room.name, room_place(room.name)) for index, room in enumerate(snapshot.rooms)
+    pictures = snapshot.rooms
+    seated = tuple(room for room in pictures if room.seats)
+    rooms = tuple(Row(f"r{index}", room.name, room_place(room.name)) for index, room in enumerate(seated))
+    cells |= _room_cells(rooms, seated, snapshot.at, words)
+    quiet_rooms = tuple(
+        QuietRoom(room.name, room_place(room.name), len(room.unseen)) for room in pictures if not room.seats
     )
-    cells |= _room_cells(rooms, snapshot.rooms, snapshot.at, words)
     quiet = tuple(
         Quiet(
             swarm.name,
@@ -78,11 +89,12 @@ def overview(snapshot: Snapshot, words: Words) -> View:
     return View(
         template="overview.html",
         title=words("Classrooms"),
-        shape=(cards, rooms, quiet, len(idle), found),
+        shape=(cards, rooms, quiet_rooms, quiet, len(idle), found),
         cells=cells,
         facts={
             "cards": cards,
             "rooms": rooms,
+            "quiet_rooms": quiet_rooms,
             "quiet": quiet,
             "quiet_count": len(idle),
             "needs": found,
@@ -152,5 +164,8 @@ def _room_cells(rooms: tuple[Row, ...], pictures: tuple[RoomPicture, ...], at: f
             "p": words.percent(room.progress),
             "b@value": percent_value(room.progress),
             "t": goes_on(seats, room.time_left, at, words),
+            "unseen": words.plural("{count} not seen", "{count} not seen", len(room.unseen))
+            if room.unseen
+            else "",
         }
     return cells

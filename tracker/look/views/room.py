@@ -3,8 +3,8 @@
 from collections import Counter
 from typing import NamedTuple
 
-from tracker.classroom.snapshot import RoomPicture, Seat, Snapshot, SwarmPicture
-from tracker.look.view import View
+from tracker.classroom.snapshot import Named, RoomPicture, Seat, Snapshot, SwarmPicture, by_seat
+from tracker.look.view import Cell, View
 from tracker.look.views.shown import (
     Cells,
     Tile,
@@ -15,6 +15,7 @@ from tracker.look.views.shown import (
     seat_place,
     swarm_place,
     tile,
+    unseen_tile,
 )
 from tracker.words import Words
 
@@ -32,7 +33,7 @@ class ImageRow(NamedTuple):
 
 
 def room(snapshot: Snapshot, name: str, words: Words) -> View | None:
-    """The room of that name; None if nobody sits in it."""
+    """The room of that name; None if nobody sits in it, nor is listed there."""
     picture = next((one for one in snapshot.rooms if one.name == name), None)
     if picture is None:
         return None
@@ -41,22 +42,37 @@ def room(snapshot: Snapshot, name: str, words: Words) -> View | None:
     swarms = tuple(swarm for swarm in snapshot.swarms if any(seat.room == name for seat in swarm.seats))
     images = _images(swarms, words)
     cells |= _image_cells(images, swarms, name, words)
-    several = len(images) > 1
-    tiles = []
-    for index, pairs in enumerate(_pcs(picture)):
-        swarm, seat = min(pairs, key=_urgency)
-        one = Tile(f"s{index}", seat.shown, hint(seat.shown), seat_place(seat.address), several)
-        tiles.append(one)
-        cells[one.id] = tile(seat, words)
-        if several:
-            cells[one.id] = {**cells[one.id], "i": _of(swarm, len(pairs), words)}
+    tiles, tile_cells = _seat_map(picture, len(images) > 1, words)
+    cells |= tile_cells
+    facts = {
+        "name": name,
+        "tiles": tiles,
+        "images": images,
+        "needs": found,
+        "unseen": len(picture.unseen),
+    }
     return View(
         template="room.html",
         title=name,
-        shape=(tuple(tiles), images, found),
+        shape=tuple(facts.items()),
         cells=cells,
-        facts={"name": name, "tiles": tuple(tiles), "images": images, "needs": found},
+        facts=facts,
     )
+
+
+def _seat_map(picture: RoomPicture, several: bool, words: Words) -> tuple[tuple[Tile, ...], Cells]:
+    """Who sits there and who is missed, as people count PCs; `several`: the room gets more than one image."""
+    shown: list[tuple[Named, str, Cell, str]] = [(pc, "", unseen_tile(words), "") for pc in picture.unseen]
+    for pairs in _pcs(picture):
+        swarm, seat = min(pairs, key=_urgency)
+        shown.append((seat, seat_place(seat.address), tile(seat, words), _of(swarm, len(pairs), words)))
+    tiles: list[Tile] = []
+    cells: Cells = {}
+    for pc, href, cell, image in sorted(shown, key=lambda one: by_seat(one[0])):
+        one = Tile(f"s{len(tiles)}", pc.shown, hint(pc.shown), href, several)
+        tiles.append(one)
+        cells[one.id] = {**cell, "i": image} if several else cell
+    return tuple(tiles), cells
 
 
 def _pcs(picture: RoomPicture) -> list[list[Pair]]:

@@ -105,7 +105,7 @@ class Tile(NamedTuple):
     id: str
     name: str
     hint: str
-    href: str
+    href: str  # empty for a PC that has not been seen
     image: bool  # whether it says which image it speaks of
 
 
@@ -133,6 +133,11 @@ def tile(seat: Seat, words: Words) -> Cell:
         "t": span,
         "w": warning,
     }
+
+
+def unseen_tile(words: Words) -> Cell:
+    """The cell of a PC that is listed in the room, and in no swarm."""
+    return {"@data-state": "unseen", "p": "", "b@value": "0", "n": words("not seen"), "t": "", "w": ""}
 
 
 class Need(NamedTuple):

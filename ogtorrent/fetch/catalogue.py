@@ -7,7 +7,6 @@ import urllib.parse
 from dataclasses import dataclass
 from typing import Any
 
-from ogtorrent.cache.server import Server
 from ogtorrent.errors import (
     BadName,
     HostileMetainfo,
@@ -16,6 +15,7 @@ from ogtorrent.errors import (
     UnknownImage,
     UpdateFailed,
 )
+from ogtorrent.fetch.server import Server
 from ogtorrent.layout import ImagePath, Layout, Mirror
 from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import LARGEST_TORRENT, Metainfo

@@ -15,9 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import ogtorrent.cache.server
-from ogtorrent.cache.catalogue import ask
-from ogtorrent.cache.server import Server
+import ogtorrent.fetch.server
 from ogtorrent.errors import (
     BadName,
     HostileMetainfo,
@@ -28,6 +26,8 @@ from ogtorrent.errors import (
     UnknownImage,
     UpdateFailed,
 )
+from ogtorrent.fetch.catalogue import ask
+from ogtorrent.fetch.server import Server
 from ogtorrent.layout import ImagePath
 from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import File, Stamp
@@ -177,7 +177,7 @@ def dripping(prefix: bytes, drop: bytes) -> Callable[[str], Chunks]:
 def test_a_server_that_drips_or_hangs_is_given_up(
     monkeypatch: pytest.MonkeyPatch, prefix: bytes, drop: bytes
 ) -> None:
-    monkeypatch.setattr(ogtorrent.cache.server, "ANSWER", 0.5)
+    monkeypatch.setattr(ogtorrent.fetch.server, "ANSWER", 0.5)
     asked: list[OgtorrentError] = []
     thread = threading.Thread(target=lambda: asked.append(refusal(dripping(prefix, drop))), daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""Which bytes of the cache may be pieces of a new image. Pure; whoever copies them checks each piece.
+"""Which bytes of other images may be pieces of a new one. Pure; whoever copies them checks each piece.
 
 By content: an image with pieces of the same length has those whose hash is wanted, wherever they stand. By
 place: files that keep their path keep most of what stands at the same offset, which no hash tells

@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ogtorrent.cache.delta import Copy, by_content, by_place
+from ogtorrent.fetch.delta import Copy, by_content, by_place
 from ogtorrent.layout import ImagePath
 from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import File, Metainfo, Stamp

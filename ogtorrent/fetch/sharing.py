@@ -1,4 +1,4 @@
-"""Pieces of a new image that the cache has already: found, copied beside the old ones, and verified.
+"""Pieces of a new image that this machine has already: found, copied beside the old ones, and verified.
 
 Each piece is read where it stands and hashed before it is taken, so the swarm can be told that we have it
 and nobody reads it again. Where the file system can, its blocks are shared, not copied.
@@ -14,14 +14,12 @@ import os
 import random
 import stat
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
-from ogtorrent.cache import versions
-from ogtorrent.cache.delta import Copy, Part, Stream, by_content, by_place
-from ogtorrent.cache.inventory import cached, inventory
-from ogtorrent.cache.order import Order
+from ogtorrent.fetch.delta import Copy, Part, Stream, by_content, by_place
 from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.torrent import places
 
@@ -37,18 +35,21 @@ _CANNOT_CLONE = (errno.EOPNOTSUPP, errno.EXDEV, errno.ENOTTY, errno.ENOSYS)
 class Sharing:
     """`run` in a thread; `stop` and `shared` are for the others meanwhile."""
 
-    def __init__(self, order: Order, partial: Path) -> None:
-        self._order = order
-        self._wanted = order.metainfo
-        self._hashes = order.metainfo.hashes()
-        self._resumed = any(Path(path).exists() for path in places(order.metainfo, partial))
-        self._target = Stream(order.metainfo, partial)
+    def __init__(
+        self, wanted: Metainfo, partial: Path, standing: Iterable[tuple[Path, Metainfo]], guess: Path | None
+    ) -> None:
+        """`standing`: images to take pieces from. `guess`: one whose hashes do not tell what it has."""
+        self._wanted = wanted
+        self._standing = standing
+        self._guess = guess
+        self._hashes = wanted.hashes()
+        self._resumed = any(Path(path).exists() for path in places(wanted, partial))
+        self._target = Stream(wanted, partial)
         self._unsized = {
-            Path(path): file.length
-            for path, file in zip(places(order.metainfo, partial), order.metainfo.files, strict=True)
+            Path(path): file.length for path, file in zip(places(wanted, partial), wanted.files, strict=True)
         }
-        self._buffer = memoryview(bytearray(order.metainfo.piece_length))
-        self._zeros = hashlib.sha1(bytes(order.metainfo.piece_length), usedforsecurity=False).digest()
+        self._buffer = memoryview(bytearray(wanted.piece_length))
+        self._zeros = hashlib.sha1(bytes(wanted.piece_length), usedforsecurity=False).digest()
         self._clones = True  # until the file system says otherwise
         self._unreadable: set[Path] = set()
         self._stopped = False
@@ -62,36 +63,21 @@ class Sharing:
 
         Raises OSError where the partial cannot be written.
         """
-        copies = by_content(self._wanted, self._standing())
+        copies = by_content(self._wanted, self._until_stopped())
         taken = self._take(copies)
         taken |= self._take(self._guessed({copy.piece for copy in copies}))
-        log.info("%s: %d of %d pieces are in the cache", self._wanted.image, len(taken), self._wanted.pieces)
+        log.info("%s: %d of %d pieces are here already", self._wanted.image, len(taken), self._wanted.pieces)
         return frozenset() if self._resumed else frozenset(taken)
 
-    def _standing(self) -> Iterator[tuple[Path, Metainfo]]:
-        """What stands in the cache, the versions before first, the last one even if it was touched."""
-        root, image = self._order.root, self._wanted.image
-        before = cached(root, image).beside
-        if before is not None:
-            yield root.image(image), before
-        kept = versions.previous(root, image)
-        if kept is not None:
-            yield root.previous(image), kept
-        for other, metainfo in inventory(self._order.cache):
-            if self._stopped:
-                return
-            if (other, metainfo.image) != (root, image):
-                yield other.image(metainfo.image), metainfo
+    def _until_stopped(self) -> Iterator[tuple[Path, Metainfo]]:
+        return takewhile(lambda _: not self._stopped, self._standing)
 
     def _guessed(self, known: set[int]) -> list[Copy]:
-        """Copies by place from what stands under the image's name, where a sample says that they pay."""
-        place = self._order.place
-        before = cached(self._order.root, self._wanted.image)
-        told = before.beside is not None and before.beside.piece_length == self._wanted.piece_length
-        if told and before.described and not self._wanted.is_directory:
-            return []  # the hashes have told all
-        lengths = [_length(Path(path)) for path in places(self._wanted, place)]
-        guesses = by_place(self._wanted, place, lengths, known)
+        """Copies by place, where a sample says that they pay."""
+        if self._guess is None:
+            return []
+        lengths = [_length(Path(path)) for path in places(self._wanted, self._guess)]
+        guesses = by_place(self._wanted, self._guess, lengths, known)
         sample = random.sample(guesses, min(SAMPLE, len(guesses)))
         right = sum(self._stands(copy.parts, copy.piece) is not None for copy in sample)
         return guesses if right * SAMPLE >= WORTH * len(sample) > 0 else []

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from machines import Seat, Server, published, until
 
-from ogtorrent.cache.safe import on_disk
+from ogtorrent.fetch.safe import on_disk
 from ogtorrent.layout import recognise
 from ogtorrent.swarm import metainfo
 

@@ -1,0 +1,1 @@
+"""The HTTP interface that OpenGnsys 1.1's repository has, answered as it answers."""
