@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from machines import Server, image
+from machines import HERE, Server, image
 
 from ogtorrent.cli.serve import serve as the_command
 
+PACKAGED = HERE / "packaging" / "ogtorrent.toml"
 Command = Callable[..., tuple[int, str, str]]
 NAMES = sorted(
     max(one.opts, key=len).lstrip("-") for one in the_command.params if "--settings" not in one.opts
@@ -23,7 +25,7 @@ def refused(command: Command, tmp_path: Path) -> Callable[[str], str]:
     def run(content: str) -> str:
         file = tmp_path / "ogtorrent.toml"
         file.write_text(content)
-        code, said, complained = command("serve", "--settings", file, tmp_path)
+        code, said, complained = command("serve", "--settings", file, tmp_path / "none")
         assert (code, said) == (1, "")
         told = f"ogtorrent: {file}: "
         assert complained.startswith(told) and complained.count("\n") == 1
@@ -98,5 +100,14 @@ def test_the_root_may_come_from_the_file(command: Command, tmp_path: Path) -> No
 
 def test_a_log_that_cannot_be_written_ends_the_server(command: Command, tmp_path: Path) -> None:
     log = tmp_path / "none" / "log"
-    code, _, complained = command("serve", tmp_path, "--listen", "127.0.0.1:0", "--access-log", log)
+    code, _, complained = command("serve", tmp_path, "--listen", "192.0.2.1:1", "--access-log", log)
     assert code == 14 and str(log) in complained
+
+
+def test_what_the_packaged_file_proposes_is_accepted(command: Command, tmp_path: Path) -> None:
+    proposed = re.sub(r"^#(?=[\w-]+ = )", "", PACKAGED.read_text(), flags=re.MULTILINE)
+    assert "\nroot = " in proposed and "\naccess-log = " in proposed
+    file = tmp_path / "ogtorrent.toml"
+    file.write_text(proposed)
+    code, _, complained = command("serve", "--settings", file, tmp_path / "none")
+    assert code == 2 and str(tmp_path / "none") in complained, complained
