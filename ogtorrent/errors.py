@@ -4,6 +4,7 @@
     |- BadName                     1  a name, session string or argument of the wrong form
     |- BadOptions                  1
     |- BadAddress                  1  an address, port or network of the wrong form
+    |- BadSettings                 1  a settings file that sets what there is not, or wrongly
     |- UnfitToken                  1  it, or its file, cannot guard the repository
     |- UnfitEntry                  1  a group or client that cannot be one
     |- EntryConflict               1  a group or client that cannot be beside the others
@@ -83,6 +84,16 @@ class BadAddress(OgtorrentError):
     def __init__(self, given: str, why: str) -> None:
         self.given = given
         super().__init__(words("{given!r} cannot be used: {why}.", given=given, why=why))
+
+
+class BadSettings(OgtorrentError):
+    exit_code = 1
+
+    def __init__(self, path: Path, key: str, why: str, advice: str = "") -> None:
+        self.path, self.key = path, key
+        place = f"{path}: {key}" if key else str(path)
+        advice = advice or words("Correct the file, or leave that line out.")
+        super().__init__(f"{place}: {why}. {advice}")
 
 
 class UnfitToken(OgtorrentError):
