@@ -90,6 +90,7 @@ async def bring(order: Order, torrent: Torrent, tell: Tell, follow: Callable[[in
                 follow(receiver.brought)
                 if torrent.failed:  # which whoever waits for the image will hear
                     return
+            receiving.result()
     finally:
         receiver.stop()
         await asyncio.wait((receiving,))
@@ -183,37 +184,44 @@ class Receiver:
         """Raises MulticastReceive. Should we be killed, it ends `patience` seconds after that."""
         self._wanted, self._torrent = order.metainfo, torrent
         self._hashes = order.metainfo.hashes()
-        self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
         self._given: deque[int] = deque()  # pieces that the torrent was given and has not stored yet
         self.has_begun = False
         self.brought = 0  # bytes
         self.trouble = ""  # why it brought less than all
+        # It has a line for each packet of another sender's; what nobody reads must not hold it up.
+        self._said, says = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             self._process = subprocess.Popen(
                 receiver_command(session, _own_address(order), patience),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stderr=says,
             )
         except OSError as error:
+            os.close(self._said)
             raise MulticastReceive(str(self._wanted.image), error.strerror or str(error)) from error
+        finally:
+            os.close(says)
 
     def stop(self) -> None:
         self._stopped = True
-        if self._process is not None:
-            self._process.kill()
+        self._process.kill()
 
     def run(self) -> None:
-        assert self._process is not None and self._process.stdout is not None
-        assert self._process.stderr is not None
-        with self._process, self._process.stdout as stream, self._process.stderr as said:
-            fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, PIPE)
+        assert self._process.stdout is not None
+        said = b""
+        with self._process, self._process.stdout as stream:
             try:
+                with contextlib.suppress(PermissionError):  # a user has so many pages of pipes and no more
+                    fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, PIPE)
                 self._read(stream.fileno())
             finally:
                 self._process.kill()
-            lines = said.read().decode(errors="replace").split("\n")
+                with contextlib.suppress(BlockingIOError):
+                    said = os.read(self._said, PIPE)
+                os.close(self._said)
+        lines = said.decode(errors="replace").split("\n")
         if not self.has_begun:
             self.trouble = next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
 
