@@ -9,21 +9,26 @@
     |- EntryConflict               1  a group or client that cannot be beside the others
     |- UnfitInventory              1  the inventory's file is damaged
     |- UnknownEntry                2  no such group or client
+    |- BadMirror                   1
     |- UnknownImage                2  not in the repository
     |- UnknownRoot                 2  no folder of images there
     |- NotInCache                  2  no such image, or no previous version of it
     |- AnotherTree                 1  a folder that is not what a tree is to be made of
     |- AmbiguousImage              1  it stands in several trees of the cache
+    |- NoTarget                    3  no file system there to lay something over
     |- ImageLocked                 4  somebody writes it
     |- ImagePinned                 4  its owner keeps it
     |- UnfitImage                  5  cannot be published
     |- NotWritable                14
+    |- NotLaid                    14  an overlay, or a part of it
     |- NoCache                    15  no partition labelled CACHE, or no such directory
     |- CacheFull                  16  too small or full
     |- RepositoryUnreachable      23  no answer
     |- NotARepository             23  an answer, but not one of ours
     |- UpdateFailed               31
+    |  |- OverlayFailed           31  the image stands, what is laid over it does not
     |  `- HostileMetainfo         31
+    |- MirrorFailed               31  an image of a `--mirror`
     |- CorruptImage               33
     `- CannotJoin                 60  the swarm, the tracker or the port
 
@@ -151,6 +156,20 @@ class UnknownImage(OgtorrentError):
         )
 
 
+class BadMirror(OgtorrentError):
+    exit_code = 1
+
+    def __init__(self, given: str) -> None:
+        self.given = given
+        super().__init__(
+            words(
+                "{given!r} cannot be mirrored. Name another repository as http://SERVER[:PORT], or a folder "
+                "by its absolute path.",
+                given=given,
+            )
+        )
+
+
 class UnknownRoot(OgtorrentError):
     exit_code = 2
 
@@ -158,6 +177,20 @@ class UnknownRoot(OgtorrentError):
         self.where = where
         super().__init__(
             words("There is no folder of images at {where}. {advice}", where=where, advice=advice)
+        )
+
+
+class NoTarget(OgtorrentError):
+    exit_code = 3
+
+    def __init__(self, target: str, why: str) -> None:
+        self.target = target
+        super().__init__(
+            words(
+                "There is no file system at {target}: {why}. Mount the partition that was restored.",
+                target=target,
+                why=why,
+            )
         )
 
 
@@ -171,6 +204,18 @@ class AnotherTree(OgtorrentError):
                 "No tree is made of {path}: {why}. Nothing was changed; name another folder.",
                 path=path,
                 why=why,
+            )
+        )
+
+
+class NotLaid(OgtorrentError):
+    exit_code = 14
+
+    def __init__(self, target: Path, why: str, advice: str) -> None:
+        self.target, self.why = target, why
+        super().__init__(
+            words(
+                "Not all could be laid over {target}: {why}. {advice}", target=target, why=why, advice=advice
             )
         )
 
@@ -338,6 +383,20 @@ class UpdateFailed(OgtorrentError):
         )
 
 
+class OverlayFailed(UpdateFailed):
+    def __init__(self, image: str, why: str) -> None:
+        self.image, self.why = image, why
+        OgtorrentError.__init__(
+            self,
+            words(
+                "The image {image!r} stands whole in the cache, but not all that is laid over it: {why}. "
+                "Run this again before it is restored.",
+                image=image,
+                why=why,
+            ),
+        )
+
+
 class HostileMetainfo(UpdateFailed):
     def __init__(self, source: str, why: str) -> None:
         self.source, self.why = source, why
@@ -345,6 +404,22 @@ class HostileMetainfo(UpdateFailed):
             source,
             words("its metainfo is refused, {why}", why=why),
             words("Publish the image anew on the repository."),
+        )
+
+
+class MirrorFailed(OgtorrentError):
+    exit_code = 31
+
+    def __init__(self, image: str, source: str, why: str, advice: str) -> None:
+        self.image, self.source, self.why = image, source, why
+        super().__init__(
+            words(
+                "The image {image!r} was not brought from {source}: {why}. {advice}",
+                image=image,
+                source=source,
+                why=why,
+                advice=advice,
+            )
         )
 
 

@@ -89,6 +89,7 @@ def encode(request: Request) -> bytes:
                 "seat": request.name,
                 "when_full": str(request.full.action),
                 "evict_seeded": request.full.evict_seeded,
+                "laid_over": request.laid_over,
             }
     return json.dumps(fields).encode() + b"\n"
 
@@ -118,6 +119,7 @@ def decode(line: bytes, cache: Path) -> Request:
         fields["verify"],
         fields["seat"],
         Full(WhenFull(fields["when_full"]), fields["evict_seeded"]),
+        fields["laid_over"],
     )
 
 

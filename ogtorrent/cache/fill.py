@@ -38,7 +38,8 @@ from ogtorrent.fetch.sharing import Sharing
 from ogtorrent.layout import name_in
 from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.sidecars import write_sidecars
-from ogtorrent.swarm.torrent import DiskTrouble, Progress, Start, Torrent, places
+from ogtorrent.swarm.sight import Progress
+from ogtorrent.swarm.torrent import DiskTrouble, Start, Torrent, places
 from ogtorrent.words import words
 
 # Seconds between looks at the room, and progress events: short while the peers come, then long.
@@ -177,7 +178,7 @@ class Fill:
         if not isinstance(step, NoSpace | InPlace):
             return step
         tending = self._company.tending()
-        busy = {*tending.filling, *tending.held} - {name_in(order.cache, order.place)}
+        busy = {*tending.filling, *tending.held, order.laid_over} - {name_in(order.cache, order.place)}
         held = await asyncio.to_thread(lambda: list(holdings(order.cache, order.place, tending.taking, busy)))
         space = Room(space.free, space.total, held)
         return plan(order.metainfo, found, space, order.verify, checked, order.full)

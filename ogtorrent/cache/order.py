@@ -25,6 +25,7 @@ class Order:
     verify: bool
     name: str  # of this PC, as people know it
     full: Full = FAIL
+    laid_over: str = ""  # of an overlay, its image's name in the cache: that must not give its room
 
     @property
     def place(self) -> Path:

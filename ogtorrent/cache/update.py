@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ogtorrent.cache import absence, adoption, control, events, partition
+from ogtorrent.cache import absence, adoption, control, events, overlays, partition
 from ogtorrent.cache.control import Seeder
 from ogtorrent.cache.inventory import cached, holdings
 from ogtorrent.cache.options import FAIL, Full, Mode, TorrentOptions
 from ogtorrent.cache.order import Order
+from ogtorrent.cache.overlays import Applying
 from ogtorrent.cache.plan import Plan, Room, plan
-from ogtorrent.errors import OgtorrentError, RepositoryUnreachable
+from ogtorrent.errors import OgtorrentError, OverlayFailed, RepositoryUnreachable
 from ogtorrent.fetch import catalogue
 from ogtorrent.fetch.server import DEFAULT_PORT, Server
 from ogtorrent.layout import ImagePath, Root, cache_root
@@ -41,7 +42,9 @@ def update(
     repository = Server.parse(server)
     seeder = Seeder(cache, address)
     seeder.start()
+    name = _host() if name is None else name
     root, wanted, told = _wanted(repository, image, cache)
+    applying = overlays.Applying() if told else overlays.ask(repository, image, root.mirror, name, address)
     # The tracker that this seat can reach comes first, whatever name the repository has for itself.
     trackers = dict.fromkeys((repository.announce, *wanted.trackers))
     order = Order(
@@ -52,10 +55,24 @@ def update(
         tuple(trackers),
         repository,
         verify,
-        _host() if name is None else name,
+        name,
         full,
     )
-    return itertools.chain(told, seeder.update(order))
+    return itertools.chain(told, _with_overlays(seeder.update(order), applying, order, seeder))
+
+
+def _with_overlays(
+    happens: Iterator[events.Event], applying: Applying, order: Order, seeder: Seeder
+) -> Iterator[events.Event]:
+    """The image is done when what is laid over it is."""
+    for event in happens:
+        if isinstance(event, events.Done):
+            try:
+                yield from overlays.bring(applying, order, seeder)
+            except OverlayFailed as error:
+                yield events.Failed(str(error), error.exit_code)
+                return
+        yield event
 
 
 def _wanted(repository: Server, image: ImagePath, cache: Path) -> tuple[Root, Metainfo, list[events.Event]]:

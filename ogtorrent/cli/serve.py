@@ -12,6 +12,7 @@ import click
 from ogtorrent import layout
 from ogtorrent.layout import Layout
 from ogtorrent.repository.addresses import parse_listen, parse_networks, parse_rooms
+from ogtorrent.repository.mirror.source import checked
 from ogtorrent.repository.serve import Served, Wanted
 from ogtorrent.repository.serve import serve as run
 from ogtorrent.repository.token import configured_token, token_in
@@ -96,6 +97,26 @@ from ogtorrent.words import words
     ),
 )
 @click.option(
+    "--mirror",
+    "mirrors",
+    multiple=True,
+    metavar=words("SOURCE"),
+    help=words(
+        "Keep the images of another repository, http://SERVER[:PORT], or of a mounted folder, in step here. "
+        "May be repeated."
+    ),
+)
+@click.option(
+    "--mirror-image",
+    "mirrored",
+    multiple=True,
+    metavar="GLOB",
+    help=words(
+        "Mirror these alone, such as 'aula1/*' or 'windows*.img'; with a slash it is of the whole path, "
+        "without one of the name. May be repeated."
+    ),
+)
+@click.option(
     "-v", "--verbose", is_flag=True, help=words("Log also what is only of interest to a developer.")
 )
 def serve(
@@ -109,6 +130,8 @@ def serve(
     rooms: tuple[str, ...],
     store: str | None,
     token_file: Path | None,
+    mirrors: tuple[str, ...],
+    mirrored: tuple[str, ...],
     verbose: bool,
 ) -> None:
     logging.basicConfig(
@@ -148,5 +171,7 @@ def serve(
         parse_rooms(rooms),
         store,
         token_in(token_file) if token_file is not None else configured_token(),
+        [checked(source) for source in mirrors],
+        mirrored,
     )
     asyncio.run(run(wanted, ready))

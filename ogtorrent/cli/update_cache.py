@@ -165,7 +165,7 @@ def _show_terminal(happens: Iterator[events.Event]) -> events.Event | None:
                     progress.update(bar, image=last.image, total=last.size)
                 case events.Checking():
                     progress.update(bar, completed=last.done, told=words("checking what is there"))
-                case events.MakingRoom():
+                case events.MakingRoom() | events.Overlay():
                     progress.console.print(describe(last), markup=False)
                 case events.Progress():
                     progress.update(bar, completed=last.done, told=_figures(last))
@@ -193,6 +193,8 @@ def describe(event: events.Event) -> str:
             return _room(event)
         case events.Progress():
             return f"{_percent(event.done, event.size)}  {_figures(event)}"
+        case events.Overlay():
+            return _overlay(event)
         case events.Done() if event.fetched == 0:
             return (
                 words("{image}: whole, nothing to fetch", image=event.image)
@@ -222,6 +224,18 @@ def _room(event: events.MakingRoom) -> str:
     if event.in_place:
         lines.append(words("written over: the version that stands now; the image is missing until the end"))
     return "\n".join(lines)
+
+
+def _overlay(event: events.Overlay) -> str:
+    match event.state:
+        case "brought":
+            return words(
+                "laid over it: {overlay}, {size}", overlay=event.overlay, size=words.bytes(event.size)
+            )
+        case "removed":
+            return words("no longer laid over it: {overlay}", overlay=event.overlay)
+        case _:
+            return words("laid over it: {overlay}, nothing to fetch", overlay=event.overlay)
 
 
 def _figures(event: events.Progress) -> str:

@@ -15,6 +15,7 @@ from ogtorrent.words import words
 DEFAULT_PORT = 6969
 CONNECT = 5.0  # seconds
 ANSWER = 15.0  # seconds for a whole answer
+ANY = "0.0.0.0"
 
 
 @dataclass(frozen=True)
@@ -25,20 +26,26 @@ class Server:
     port: int
     address: str
 
-    @classmethod
-    def parse(cls, text: str) -> Server:
-        """`SERVER[:PORT]`, resolved. Raises BadName, RepositoryUnreachable."""
+    @staticmethod
+    def split(text: str) -> tuple[str, int]:
+        """Host and port of `SERVER[:PORT]`. Raises BadName."""
         host, colon, port = text.rpartition(":")
         if not colon or text.endswith("]") or (":" in host and not host.startswith("[")):
             host, port = text, str(DEFAULT_PORT)
         host = host.removeprefix("[").removesuffix("]")
         if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
             raise BadName(text, words("a repository is SERVER or SERVER:PORT, without http://"))
+        return host, int(port)
+
+    @classmethod
+    def parse(cls, text: str) -> Server:
+        """`SERVER[:PORT]`, resolved. Raises BadName, RepositoryUnreachable."""
+        host, port = cls.split(text)
         try:
-            address = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0][4][0]
+            address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0]
         except (OSError, UnicodeError) as error:
             raise RepositoryUnreachable(text, getattr(error, "strerror", None) or str(error)) from error
-        return cls(host, int(port), str(address))
+        return cls(host, port, str(address))
 
     @property
     def announce(self) -> str:
@@ -48,13 +55,15 @@ class Server:
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
-    def get(self, path: str, largest: int) -> tuple[int, bytes]:
-        """Status and body, in the reader's language where the server has it.
+    def get(self, path: str, largest: int, own: str = ANY) -> tuple[int, bytes]:
+        """Status and body, in the reader's language where the server has it; asked from the address `own`.
 
         Raises RepositoryUnreachable, NotARepository.
         """
         deadline = time.monotonic() + ANSWER
-        connection = http.client.HTTPConnection(self.address, self.port, timeout=CONNECT)
+        connection = http.client.HTTPConnection(
+            self.address, self.port, CONNECT, None if own in (ANY, "::") else (own, 0)
+        )
         watchdog: threading.Timer | None = None
         try:
             connection.connect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from ogtorrent.swarm.ledger import Ledger
 from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.neighbours import Schedule
 from ogtorrent.swarm.policy import AGENT, ALL, CONTENT, LONELY, QUEUE
+from ogtorrent.swarm.sight import Neighbour, Progress, Sight
 from ogtorrent.words import words
 
 if TYPE_CHECKING:
@@ -39,41 +41,6 @@ class Start(Enum):
     WHOLE = "whole"  # every byte is there; each piece is checked when it is first asked for
     FILL = "fill"  # whatever is there is checked, the rest is fetched
     CHECK = "check"  # whatever is there is checked, nothing is fetched
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A torrent now: bytes, and bytes received by address.
-
-    While `checking`, `done` is what was read; afterwards, what was verified.
-    """
-
-    checking: bool
-    done: int
-    size: int
-    peers: int
-    given: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Neighbour:
-    """A peer that is connected, and bytes of the image since it is."""
-
-    address: str
-    port: int
-    taken: int  # from it
-    given: int
-
-
-@dataclass(frozen=True)
-class Sight:
-    """A torrent and its peers at a moment: bytes."""
-
-    done: int  # what was verified
-    taken: int  # of the image, since it was added
-    given: int
-    neighbours: Sequence[Neighbour]
-    availability: Sequence[int]  # how many of them have each piece; empty for a seed
 
 
 @dataclass(frozen=True)
@@ -125,6 +92,7 @@ class Torrent:
         self._checked = asyncio.Event()
         self._whole = asyncio.Event()
         self._flushed = asyncio.Event()
+        self._answered = asyncio.Event()  # by the tracker, since it is whole
         self._written: asyncio.Future[Written | None] | None = None
         self._renames: dict[int, asyncio.Future[None]] = {}
         self._trouble: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -159,6 +127,14 @@ class Torrent:
         except TimeoutError:
             return False
         return True
+
+    async def reported(self, timeout: float) -> None:
+        """Wait until the tracker knows that it is whole, for at most `timeout` seconds.
+
+        libtorrent tells a tracker no `stopped` while it is telling it `completed`.
+        """
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._answered.wait(), timeout)
 
     async def flushed(self) -> None:
         """Wait until libtorrent has handed every byte to the kernel. Raises DiskTrouble."""
@@ -330,6 +306,7 @@ class Torrent:
                 self._checked.set()
                 self._look_whether_it_stands()
             case lt.torrent_finished_alert():
+                self._answered.clear()
                 self._whole.set()
             case lt.cache_flushed_alert():
                 self._flushed.set()
@@ -353,8 +330,10 @@ class Torrent:
             case lt.tracker_error_alert():
                 refusal = alert.failure_reason()
                 self.tracker_trouble = refusal or alert.error.message()
+                self._answered.set()
                 self.is_refused = self._tracker_is_there = bool(refusal)
             case lt.tracker_reply_alert():
+                self._answered.set()
                 self.is_refused = False
                 self.tracker_trouble = ""
                 self._tracker_is_there = True
