@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test quick check texts room-tools screenshots faults clean
+.PHONY: demo test quick check deb texts room-tools screenshots faults clean
 
 demo: .venv/run
 	$(BIN)/ogtorrent demo
@@ -19,6 +19,10 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# dist/ogtorrent_VERSION_ARCHITECTURE.deb, without root; DEBFULLNAME and DEBEMAIL say who made it.
+deb: .venv/deb
+	packaging/deb $(BIN)/python
 
 # What the code says, into the catalogues; what has no translation yet is told.
 texts: .venv/dev
@@ -40,9 +44,13 @@ faults: .venv/dev room-tools
 	packaging/set-up $(PYTHON)
 	touch $@
 
+.venv/deb: pyproject.toml packaging/set-up
+	packaging/set-up $(PYTHON) deb
+	touch $@ .venv/run
+
 .venv/dev: pyproject.toml packaging/set-up
 	packaging/set-up $(PYTHON) dev
-	touch $@ .venv/run
+	touch $@ .venv/run .venv/deb
 
 clean:
 	rm -rf .venv tests/tracker/npm/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from tracker.access import record_every_request
 from tracker.allowlist import AllowList
 from tracker.classroom.history import History
 from tracker.http import frontend as http
@@ -48,6 +49,7 @@ __all__ = [
     "bind",
     "open_history",
     "open_store",
+    "record_every_request",
     "serving",
 ]
 

@@ -48,6 +48,24 @@ class MakingRoom:
 
 
 @dataclass(frozen=True)
+class Gathering:
+    """A multicast session waits for more seats, `seconds` more at most."""
+
+    event: ClassVar[str] = "gathering"
+    seats: int
+    clients: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class BySwarm:
+    """The rest does not come by multicast but from the swarm."""
+
+    event: ClassVar[str] = "swarm"
+    why: str
+
+
+@dataclass(frozen=True)
 class Progress:
     """Bytes, bytes a second, seconds; `left` is None while nobody can say."""
 
@@ -98,9 +116,10 @@ class Failed:
     exit_code: int
 
 
-Event = Alone | Started | Checking | MakingRoom | Progress | Overlay | Done | Failed
+Event = Alone | Started | Checking | MakingRoom | Gathering | BySwarm | Progress | Overlay | Done | Failed
 _KINDS: dict[str, type[Event]] = {
-    kind.event: kind for kind in (Alone, Started, Checking, MakingRoom, Progress, Overlay, Done, Failed)
+    kind.event: kind
+    for kind in (Alone, Started, Checking, MakingRoom, Gathering, BySwarm, Progress, Overlay, Done, Failed)
 }
 
 

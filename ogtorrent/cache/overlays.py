@@ -11,7 +11,7 @@ from typing import Any
 
 from ogtorrent.cache import control, events, records, removal
 from ogtorrent.cache.control import Seeder
-from ogtorrent.cache.options import WhenFull
+from ogtorrent.cache.options import Protocol, WhenFull
 from ogtorrent.cache.order import Order
 from ogtorrent.errors import (
     BadName,
@@ -127,6 +127,8 @@ def _order(image: Order, layer: Layer, wanted: Metainfo) -> Order:
         metainfo=wanted,
         trackers=tuple(dict.fromkeys((image.repository.announce, *wanted.trackers))),
         full=full,
+        protocol=Protocol.TORRENT,  # they are small, and have no session of their own
+        session=None,
         laid_over=name_in(image.cache, image.place),
     )
 

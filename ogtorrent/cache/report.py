@@ -95,7 +95,7 @@ def _doing(last: events.Event) -> str:
     match last:
         case events.Alone() | events.Started() | events.Checking() | events.MakingRoom():
             return "checking"
-        case events.Progress():
+        case events.Progress() | events.Gathering() | events.BySwarm():
             return "filling"
         case events.Overlay() | events.Done():
             return "done"

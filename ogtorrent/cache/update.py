@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ogtorrent.cache import absence, adoption, control, events, overlays, partition
 from ogtorrent.cache.control import Seeder
 from ogtorrent.cache.inventory import cached, holdings
-from ogtorrent.cache.options import FAIL, Full, Mode, TorrentOptions
+from ogtorrent.cache.options import FAIL, Full, Mode, Protocol, TorrentOptions
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.overlays import Applying
 from ogtorrent.cache.plan import Plan, Room, plan
@@ -19,6 +19,7 @@ from ogtorrent.errors import OgtorrentError, OverlayFailed, RepositoryUnreachabl
 from ogtorrent.fetch import catalogue
 from ogtorrent.fetch.server import DEFAULT_PORT, Server
 from ogtorrent.layout import ImagePath, Root, cache_root
+from ogtorrent.multicast import MulticastSession
 from ogtorrent.swarm.metainfo import Metainfo
 
 
@@ -31,6 +32,8 @@ def update(
     verify: bool,
     name: str | None,
     full: Full,
+    protocol: Protocol = Protocol.TORRENT,
+    session: MulticastSession | None = None,
 ) -> Iterator[events.Event]:
     """Begin, and return the events to come, the last one Done or Failed. Raises OgtorrentError.
 
@@ -57,6 +60,8 @@ def update(
         verify,
         name,
         full,
+        protocol=protocol,
+        session=session,
     )
     return itertools.chain(told, _with_overlays(seeder.update(order), applying, order, seeder))
 

@@ -5,18 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from ogtorrent import layout
+from ogtorrent import layout, settings
 from ogtorrent.layout import Layout
-from ogtorrent.repository.addresses import parse_listen, parse_networks, parse_rooms
+from ogtorrent.repository.addresses import Network, parse_listen, parse_networks, parse_rooms
 from ogtorrent.repository.mirror.source import checked
 from ogtorrent.repository.serve import Served, Wanted
 from ogtorrent.repository.serve import serve as run
 from ogtorrent.repository.token import configured_token, token_in
 from ogtorrent.words import words
+
+
+def _by(parse: Callable[[Any], object]) -> Callable[[click.Context, click.Parameter, Any], object]:
+    """An option's callback: what is wrong is told while it is known where it was given."""
+    return lambda context, parameter, given: parse(given)
 
 
 @click.command(
@@ -28,6 +35,17 @@ from ogtorrent.words import words
 )
 @click.argument("root", required=False, metavar=words("[ROOT]"), type=click.Path(path_type=Path))
 @click.option(
+    "--settings",
+    metavar=words("FILE"),
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=settings.take,
+    help=words(
+        "A TOML file that sets any of these options, and root; what the command line says counts before it."
+    ),
+)
+@click.option(
     "--layout",
     "name",
     type=click.Choice([str(name) for name in Layout]),
@@ -38,6 +56,7 @@ from ogtorrent.words import words
     default="0.0.0.0:6969",
     show_default=True,
     metavar=words("ADDRESS:PORT"),
+    callback=_by(parse_listen),
     help=words("Tracker, page and catalogue."),
 )
 @click.option(
@@ -57,6 +76,7 @@ from ogtorrent.words import words
 @click.option(
     "--allow",
     multiple=True,
+    callback=_by(parse_networks),
     metavar=words("NETWORK"),
     help=words(
         "A network whose PCs may announce, such as 158.42.0.0/16, besides the private ones and those of "
@@ -66,6 +86,7 @@ from ogtorrent.words import words
 @click.option(
     "--trust-proxy",
     multiple=True,
+    callback=_by(parse_networks),
     metavar=words("NETWORK"),
     help=words("A proxy whose X-Forwarded-For says who is announcing. May be repeated."),
 )
@@ -73,6 +94,7 @@ from ogtorrent.words import words
     "--room",
     "rooms",
     multiple=True,
+    callback=_by(parse_rooms),
     metavar=words("[NAME=]NETWORK"),
     help=words(
         "A network whose PCs sit together, such as aula1=10.1.1.0/24; by default each /24 of IPv4, each /64 "
@@ -86,6 +108,12 @@ from ogtorrent.words import words
         "Keep the tracker's swarms in Valkey or Redis, such as valkey://10.1.0.5:6379/0, for "
         "several servers to share."
     ),
+)
+@click.option(
+    "--access-log",
+    metavar=words("FILE"),
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help=words("A line for each request to the tracker goes there; - is standard error."),
 )
 @click.option(
     "--token-file",
@@ -122,13 +150,14 @@ from ogtorrent.words import words
 def serve(
     root: Path | None,
     name: str | None,
-    listen: str,
+    listen: tuple[str, int],
     peer_port: int,
     announce: tuple[str, ...],
-    allow: tuple[str, ...],
-    trust_proxy: tuple[str, ...],
-    rooms: tuple[str, ...],
+    allow: list[Network],
+    trust_proxy: list[Network],
+    rooms: dict[Network, str],
     store: str | None,
+    access_log: Path | None,
     token_file: Path | None,
     mirrors: tuple[str, ...],
     mirrored: tuple[str, ...],
@@ -141,7 +170,6 @@ def serve(
         stream=sys.stderr,
     )
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
-    address, port = parse_listen(listen)
     found = layout.default_root() if root is None else layout.recognise(root, Layout(name) if name else None)
     click.echo(words("{path}: {layout} layout", path=found.path, layout=found.mirror.layout))
 
@@ -162,14 +190,14 @@ def serve(
 
     wanted = Wanted(
         found,
-        address,
-        port,
+        *listen,
         peer_port,
         announce,
-        parse_networks(allow),
-        parse_networks(trust_proxy),
-        parse_rooms(rooms),
+        allow,
+        trust_proxy,
+        rooms,
         store,
+        access_log,
         token_in(token_file) if token_file is not None else configured_token(),
         [checked(source) for source in mirrors],
         mirrored,

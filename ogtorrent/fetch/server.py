@@ -52,11 +52,24 @@ class Server:
         address = f"[{self.address}]" if ":" in self.address else self.address
         return f"http://{address}:{self.port}/announce"
 
+    @property
+    def files(self) -> str:
+        """Below this URL the server has the bytes of its images."""
+        return self.announce.removesuffix("announce") + "files/"
+
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
     def get(self, path: str, largest: int, own: str = ANY) -> tuple[int, bytes]:
-        """Status and body, in the reader's language where the server has it; asked from the address `own`.
+        """Asked from the address `own`. Raises RepositoryUnreachable, NotARepository."""
+        return self._ask("GET", path, largest, None, own)
+
+    def post(self, path: str, body: bytes, largest: int) -> tuple[int, bytes]:
+        """Raises RepositoryUnreachable, NotARepository."""
+        return self._ask("POST", path, largest, body, ANY)
+
+    def _ask(self, method: str, path: str, largest: int, sent: bytes | None, own: str) -> tuple[int, bytes]:
+        """Status and body, in the reader's language where the server has it.
 
         Raises RepositoryUnreachable, NotARepository.
         """
@@ -72,7 +85,7 @@ class Server:
             watchdog = threading.Timer(ANSWER, _hang_up, (connection.sock,))
             watchdog.daemon = True
             watchdog.start()
-            connection.request("GET", path, headers={"Host": str(self), "Accept-Language": words.language})
+            connection.request(method, path, sent, {"Host": str(self), "Accept-Language": words.language})
             response = connection.getresponse()
             body = response.read(largest + 1)
             if time.monotonic() > deadline:

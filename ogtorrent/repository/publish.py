@@ -13,6 +13,7 @@ from ogtorrent.files import remove_cut, write_whole
 from ogtorrent.layout import ImagePath, Root, Sidecar
 from ogtorrent.overlay.gather import gather
 from ogtorrent.overlay.manifest import Kind, encode
+from ogtorrent.repository import sessions
 from ogtorrent.repository.hashing import Progress, hash_files
 from ogtorrent.repository.writers import is_open_for_writing
 from ogtorrent.swarm import metainfo
@@ -153,6 +154,7 @@ def publish(root: Root, image: ImagePath, trackers: Sequence[str], progress: Pro
     published = metainfo.encode(
         root.mirror.name, image, before.files, length, digests.pieces, stamp, trackers
     )
+    sessions.keep(root, image)
     write_sidecars(root, published)
     return published
 
@@ -165,6 +167,8 @@ def withdraw(root: Root, image: ImagePath) -> None:
             return
         for kind in (Sidecar.TORRENT, Sidecar.TAIL_SUM, Sidecar.FULL_SUM):
             root.sidecar(image, kind).unlink(missing_ok=True)
+        if not root.image(image).exists():  # else it is the session of the version to come, too
+            root.sidecar(image, Sidecar.MULTICAST).unlink(missing_ok=True)
     except (FileNotFoundError, HostileMetainfo):
         return
     except OSError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ogtorrent.errors import ImageLocked, NotWritable, OgtorrentError, UnfitImage
 from ogtorrent.layout import ImagePath, Root, Sidecar
-from ogtorrent.repository import settling
+from ogtorrent.repository import sessions, settling
 from ogtorrent.repository.publish import Contents, publish, standing, stands, withdraw
 from ogtorrent.swarm.metainfo import Metainfo, with_trackers
 from ogtorrent.swarm.sidecars import write_sidecars
@@ -141,11 +141,20 @@ class Publisher:
             if torrent.exists() and stands(self.root, entry.metainfo):
                 return entry.metainfo
         published = standing(self.root, image)
-        if published is None or published.trackers == self._trackers:
+        if published is None:
+            return None
+        self._keep_session(image)
+        if published.trackers == self._trackers:
             return published
         moved = with_trackers(published, self._trackers)
         write_sidecars(self.root, moved)
         return moved
+
+    def _keep_session(self, image: ImagePath) -> None:
+        try:
+            sessions.keep(self.root, image)
+        except NotWritable as error:  # a disk that can only be read seeds as it is
+            log.warning("%s", error)
 
     def _stand(self, published: Metainfo) -> None:
         """Enter an image that is published; a lock says that somebody is about to change it."""

@@ -15,9 +15,9 @@ from pathlib import Path
 from aiohttp import web
 
 import tracker.server
-from ogtorrent.errors import CannotJoin
+from ogtorrent.errors import CannotJoin, NotWritable
 from ogtorrent.layout import Root, Tree
-from ogtorrent.repository import catalogue, rooms
+from ogtorrent.repository import catalogue, downloads, multicast, rooms
 from ogtorrent.repository.addresses import announce_urls, own_announce_url, own_networks
 from ogtorrent.repository.console import routes as console
 from ogtorrent.repository.kept import Kept
@@ -26,6 +26,7 @@ from ogtorrent.repository.mirror.shelf import Shelf
 from ogtorrent.repository.opengnsys import routes as opengnsys
 from ogtorrent.repository.overlays import Overlays, Worker
 from ogtorrent.repository.publisher import Publisher
+from ogtorrent.repository.seats import Seats
 from ogtorrent.repository.seeder import Seeder
 from ogtorrent.repository.token import Guard, Token
 from ogtorrent.repository.writers import survive_lease_breaks
@@ -56,6 +57,7 @@ class Wanted:
     trust_proxy: Sequence[tracker.server.IPNetwork] = ()
     rooms: Mapping[tracker.server.IPNetwork, str] = field(default_factory=dict)
     store: str | None = None
+    access_log: Path | None = None
     token: Token | None = None  # who knows it may change the repository over HTTP
     mirrors: Sequence[str | Path] = ()
     mirrored: Sequence[str] = ()  # globs of images; none are all
@@ -74,8 +76,16 @@ class Served:
 
 
 async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
-    """Serve until SIGTERM or SIGINT; `ready` is called once, when seats may come. Raises CannotJoin."""
+    """Serve until SIGTERM or SIGINT; `ready` is called once, when seats may come.
+
+    Raises CannotJoin, and NotWritable for the access log.
+    """
     survive_lease_breaks()
+    if wanted.access_log is not None:
+        try:
+            tracker.server.record_every_request(wanted.access_log)
+        except OSError as error:
+            raise NotWritable.of(wanted.access_log, error) from error
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -101,6 +111,9 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
         guard = Guard(wanted.token, wanted.trust_proxy)
         console.attach(app, kept, publisher, guard)
         opengnsys.attach(app, publisher, guard)
+        seats = Seats(tracking.networks, guard)
+        multicast.attach(app, publisher, seats)
+        downloads.attach(app, publisher, seats)
         runner = tracker.server.Runner(app, access_log=None, shutdown_timeout=LINGER)
         await runner.setup()
         try:

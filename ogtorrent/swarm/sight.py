@@ -1,4 +1,4 @@
-"""What is to be seen of a torrent from outside: values."""
+"""What can be seen of a torrent at a moment: values only."""
 
 from __future__ import annotations
 
@@ -39,3 +39,11 @@ class Sight:
     given: int
     neighbours: Sequence[Neighbour]
     availability: Sequence[int]  # how many of them have each piece; empty for a seed
+
+
+@dataclass(frozen=True)
+class Written:
+    """Pieces and blocks that were handed to the kernel."""
+
+    done: int  # bytes; more by less than a piece where the last one is short
+    state: bytes  # for `Session.add` to go on from

@@ -21,7 +21,7 @@ from ogtorrent.swarm.ledger import Ledger
 from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.neighbours import Schedule
 from ogtorrent.swarm.policy import AGENT, ALL, CONTENT, LONELY, QUEUE
-from ogtorrent.swarm.sight import Neighbour, Progress, Sight
+from ogtorrent.swarm.sight import Neighbour, Progress, Sight, Written
 from ogtorrent.words import words
 
 if TYPE_CHECKING:
@@ -41,14 +41,6 @@ class Start(Enum):
     WHOLE = "whole"  # every byte is there; each piece is checked when it is first asked for
     FILL = "fill"  # whatever is there is checked, the rest is fetched
     CHECK = "check"  # whatever is there is checked, nothing is fetched
-
-
-@dataclass(frozen=True)
-class Written:
-    """Pieces and blocks that were handed to the kernel."""
-
-    done: int  # bytes; more by less than a piece where the last one is short
-    state: bytes  # for `Session.add` to go on from
 
 
 @dataclass(frozen=True)
@@ -101,6 +93,7 @@ class Torrent:
         self.tracker_trouble = ""  # what the tracker said last, where it was a refusal or none
         self.is_refused = False  # by the tracker, which does not know this version any more
         self._tracker_is_there = False
+        self.web_trouble = ""  # why a web seed will give nothing any more
         self.calls = Schedule()
 
     async def checked(self) -> bool:
@@ -182,6 +175,25 @@ class Torrent:
     def failed(self) -> bool:
         """Whether it stands still, for its disk failed it or its files are gone."""
         return self._trouble.done()
+
+    def has(self, piece: int) -> bool:
+        return self._handle.have_piece(piece)
+
+    def take(self, piece: int, data: bytes) -> None:
+        """A piece that came by another way; its hash is checked once more. From any thread."""
+        self._handle.add_piece(piece, data, 0)
+
+    def ask_nobody(self, silent: bool) -> None:
+        """While pieces come by another way: give to the swarm and take nothing from it."""
+        if silent:
+            self._handle.set_flags(lt.torrent_flags.upload_mode)
+        else:
+            self._handle.unset_flags(lt.torrent_flags.upload_mode)
+
+    def announce(self, trackers: Sequence[str]) -> None:
+        """From now on be known to these trackers."""
+        self.announces = bool(trackers)
+        self._handle.replace_trackers([lt.announce_entry(url) for url in trackers])
 
     def rest(self, resting: bool) -> None:
         """Leave the swarm for a while, or come back."""
@@ -337,6 +349,8 @@ class Torrent:
                 self.is_refused = False
                 self.tracker_trouble = ""
                 self._tracker_is_there = True
+            case lt.url_seed_alert():
+                self.web_trouble = alert.error_message() or alert.error.message()
             case lt.hash_failed_alert():
                 log.warning("%s: piece %d did not verify", self.metainfo.image, alert.piece_index)
             case lt.peer_ban_alert():
