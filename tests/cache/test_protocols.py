@@ -1,17 +1,28 @@
-"""`update-cache --protocol`: HTTP from the repository alone, and what is refused before a byte moves."""
+"""`update-cache --protocol`: multicast and HTTP over loopback, and what is refused before a byte moves."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import random
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from machines import Seat, Server, image, until
 
+from ogtorrent.cache import events
+
 Serve, Seats = Callable[..., Server], Callable[..., Seat]
 UNICAST = ("--protocol", "unicast")
+# Two runs on one machine are not to meet.
+PORT = random.SystemRandom().randrange(9000, 9100, 2)
+GROUP = f"239.194.{random.SystemRandom().randrange(256)}.{random.SystemRandom().randrange(1, 255)}"
+
+
+def multicast(clients: int) -> tuple[str, ...]:
+    return "--protocol", "multicast", "--session", f"{PORT}:full-duplex:{GROUP}:80M:{clients}:60"
 
 
 def contents(top: Path) -> dict[str, str]:
@@ -86,3 +97,40 @@ def test_a_session_string_is_read_before_anybody_is_asked(seat: Seats) -> None:
     )
     assert (refused.code, "9000:full-duplex:239.194.17.36:70M:50:60" in refused.said) == (55, True)
     assert json.loads(json.dumps(refused.events[-1].exit_code)) == 55
+
+
+@pytest.mark.room  # udpcast
+def test_multicast_brings_an_image_piece_by_piece_and_directories_come_from_the_swarm(
+    served: Server, seat: Seats
+) -> None:
+    image(served.root / "windows.img", 6 * 2**20 + 1)
+    image(served.root / "clone.img" / "sda1", 100_000)
+    served.ready("windows.img")
+    served.ready("clone.img")
+    pc = seat()
+    came = pc.update(served.address, "windows.img", *multicast(1))
+    assert (came.done.from_seats, came.done.from_repository) == (0, came.done.fetched)
+    assert not [event for event in came.events if isinstance(event, events.BySwarm)]
+    assert contents(pc.cache / "images" / "windows.img") == contents(served.root / "windows.img")
+    whole = pc.update(served.address, "clone.img", *multicast(1))
+    assert whole.done.fetched == 100_000
+    assert [event.why for event in whole.events if isinstance(event, events.BySwarm)]
+
+
+@pytest.mark.room
+def test_a_sender_that_fails_is_told_and_so_is_one_that_dies_before_it_sends(
+    served: Server, seat: Seats
+) -> None:
+    image(served.root / "windows.img", 100_000)
+    served.ready("windows.img")
+    pc = seat()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.1", PORT + 1))
+        failed = pc.update(served.address, "windows.img", *multicast(1))
+    assert (failed.code, "udp-sender" in failed.said) == (56, True), failed.said
+
+    waiting = pc.start(served.address, "windows.img", *multicast(2))
+    until(lambda: b"waiting" in served.get("/multicast/windows.img")[1])
+    served.process.kill()
+    alone = waiting.end()
+    assert (alone.code, "does not answer any more" in alone.said) == (60, True), alone.said

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.room import CARD, Room
+from benchmarks.room import Room
 
 from .laboratory import MEBIBYTE, Repository, Seat, skip_without_room, stand, until, write_random
 
@@ -83,32 +83,3 @@ def test_what_came_by_a_session_that_was_cut_is_kept_whoever_goes_on(tmp_path: P
             assert 0 < rest["fetched"] < 0.8 * size, "what it had was thrown away"
             assert rest["from_seats"] == 0
             assert stand(seat.place(IMAGE), digest)
-
-
-def test_a_sender_that_fails_is_told_and_so_is_one_that_nobody_starts(tmp_path: Path) -> None:
-    with Room(seats=2, rate=100) as room:
-        repository = Repository(room.repository, tmp_path / "repository")
-        digest = write_random(repository.images / IMAGE, 4 * MEBIBYTE, seed=1)
-        repository.serve()
-        repository.until_ready(IMAGE)
-        seat, other = [Seat.make(host, tmp_path) for host in room.seats]
-
-        # Somebody has the port already.
-        stranger = room.repository.popen(
-            ["udp-sender", "--nokbd", "--interface", CARD, "--file", "/dev/null"]
-        )
-        bound = ":2329 "  # 9001
-        until(lambda: bound in room.repository.run(["cat", "/proc/net/udp"]).stdout, "the port is taken")
-        assert "udp-sender" in seat.update(repository, IMAGE, *multicast(1)).fails(56)
-        stranger.kill()
-        stranger.wait()
-
-        update = seat.update(repository, IMAGE, *multicast(2))
-        until(lambda: update.events("gathering"), "it waits for more seats")
-        os.kill(repository.pid, signal.SIGKILL)
-        assert "does not answer any more" in update.fails(60)
-        refused = other.update(repository, IMAGE, *multicast(2))
-        refused.fails(23)
-        repository.serve()
-        assert seat.update(repository, IMAGE, *multicast(1)).succeeds()
-        assert stand(seat.place(IMAGE), digest)
