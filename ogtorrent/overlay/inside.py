@@ -26,7 +26,8 @@ class Inside:
     def __init__(self, top: Path) -> None:
         """Raises OSError."""
         self._top = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self.followed: set[tuple[int, int, str]] = set()  # links: device and inode of the directory, and name
+        # Links that led to a directory: device and inode of where they stand, and name.
+        self.followed: set[tuple[int, int, str]] = set()
 
     def __enter__(self) -> Inside:
         return self
@@ -54,7 +55,7 @@ class Inside:
     def directory(self, parts: Sequence[str]) -> int:
         """Raises OSError: there is none, or links go round in a circle."""
         stack = [os.dup(self._top)]
-        pending, links = list(reversed(parts)), 0
+        pending, links = list(reversed(parts)), list[tuple[int, int, str]]()
         try:
             while pending:
                 name = pending.pop()
@@ -65,13 +66,13 @@ class Inside:
                     target = _entered(stack, name)
                     if target is not None:
                         above = os.fstat(stack[-1])
-                        self.followed.add((above.st_dev, above.st_ino, name))
-                        links += 1
-                        if links > _MOST_LINKS:
+                        links.append((above.st_dev, above.st_ino, name))
+                        if len(links) > _MOST_LINKS:
                             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), "/".join(parts))
                         while target.startswith("/") and len(stack) > 1:
                             os.close(stack.pop())
                         pending += reversed(target.split("/"))
+            self.followed.update(links)
             return stack.pop()
         finally:
             for descriptor in stack:

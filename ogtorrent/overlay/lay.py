@@ -102,6 +102,8 @@ class _Layer:
         self._inside.followed.clear()
         for path, one in laid.items():
             try:
+                if path.rpartition("/")[0] in changes:  # a link stands there, perhaps, that leads elsewhere
+                    raise Refused(words("what is above it is not laid"))
                 with self._above(one.entry) as above:
                     if one.entry.kind is Kind.DIRECTORY:
                         directories.append((one, *self._directory(one.entry, above)))
