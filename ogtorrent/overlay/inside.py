@@ -7,7 +7,6 @@ no farther than the top. openat2(RESOLVE_IN_ROOT) does the same, but a kernel ma
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
@@ -17,7 +16,6 @@ from types import TracebackType
 
 _MOST_LINKS = 40  # as the kernel's own limit
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_RENAME_EXCHANGE = 2  # <linux/fs.h>
 
 
 class Inside:
@@ -112,17 +110,3 @@ def status_of(name: str, above: int) -> os.stat_result | None:
         return os.stat(name, dir_fd=above, follow_symlinks=False)
     except FileNotFoundError:
         return None
-
-
-def exchange(one: str, other: str, above: int) -> bool:
-    """Two names of a directory change places in one step; False where the file system cannot.
-
-    Raises OSError.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(above, os.fsencode(one), above, os.fsencode(other), _RENAME_EXCHANGE) == 0:
-        return True
-    code = ctypes.get_errno()
-    if code in (errno.EINVAL, errno.ENOSYS):
-        return False
-    raise OSError(code, os.strerror(code), other)
