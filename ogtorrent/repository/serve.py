@@ -114,7 +114,9 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
         seats = Seats(tracking.networks, guard)
         multicast.attach(app, publisher, seats)
         downloads.attach(app, publisher, seats)
-        runner = tracker.server.Runner(app, access_log=None, shutdown_timeout=LINGER)
+        runner = tracker.server.Runner(
+            app, largest_body=console.largest_body, access_log=None, shutdown_timeout=LINGER
+        )
         await runner.setup()
         try:
             session = Session(policy.repository(wanted.address, wanted.peer_port))

@@ -322,6 +322,15 @@ def test_a_server_that_starts_finishes_what_was_cut(serve: Callable[..., Server]
     assert (top / "groups/b/windows.img").is_dir()
 
 
+def test_the_inventory_of_a_university_is_taken_whole(serve: Callable[..., Server], top: Path) -> None:
+    console = Console(serve(top))
+    clients = [{"name": f"pc{n}", "group": "lab", "ip": f"10.0.{n >> 8}.{n & 255}"} for n in range(4000)]
+    room = {"groups": [{"name": "lab"}], "clients": [{**pc, "mac": "", "id": ""} for pc in clients]}
+    assert len(json.dumps(room)) > 300_000
+    assert console.ask("PUT", "/inventory", room)[0] == 200
+    assert len(console.ask("GET", "/clients")[1]["clients"]) == 4000
+
+
 def test_the_overlays_of_a_group_that_is_renamed_apply_all_the_time(
     serve: Callable[..., Server], top: Path
 ) -> None:

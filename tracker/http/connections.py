@@ -51,6 +51,10 @@ _CONTINUE = "100-continue"
 _NONE = "NONE"
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+# How many bytes the body of a request may have, where an application beside the tracker wants more.
+LargestBody = Callable[[web.BaseRequest], int]
+# Bytes of one read of a transport: so many come before anybody knows whose body it is.
+_READ = 256 * 1024
 
 
 # What answers a chunk of a connection, and whether the connection stays; None if aiohttp is to see it.
@@ -77,6 +81,7 @@ class Connections:
         self.most = _most_connections() if most is None else most
         self.within = within
         self.largest_request = largest_request
+        self.ahead = 0  # bytes more that a request may have before its handler has said what it may
         self._clock = clock
         self._open: set[_Connection] = set()
         # The longest wait comes first.
@@ -169,6 +174,7 @@ class _Connection(asyncio.Protocol):
         "_handling",
         "_http",
         "_make_http",
+        "_most",
         "_received",
         "_short",
         "_transport",
@@ -189,6 +195,7 @@ class _Connection(asyncio.Protocol):
         self._http = asyncio.Protocol()
         self._handling = False
         self._received = 0
+        self._most = connections.largest_request
         self._acked = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -222,7 +229,7 @@ class _Connection(asyncio.Protocol):
                 return
             self._go_the_long_way()
         # Asked before it counts: a read of up to 256 KiB may hold many small requests.
-        if self._received > self._connections.largest_request:
+        if self._received > self._most + (0 if self._handling else self._connections.ahead):
             self.cut()
             return
         self._received += len(data)
@@ -244,19 +251,21 @@ class _Connection(asyncio.Protocol):
         self._connections.forget(self)
         self._http.connection_lost(exc)
 
-    def handler_starts(self) -> None:
+    def handler_starts(self, body: int) -> None:
         self._handling = True
+        self._most = max(self._connections.largest_request, body)
         self._received = 0
         self._connections.work_for(self)
 
     def handler_ends(self) -> None:
         self._handling = False
+        self._most = self._connections.largest_request
         self._connections.wait_for(self)
 
     def refuse_body(self, size: int) -> None:
         """Tell who announces a large body; who just sends one is cut off."""
-        if size > self._connections.largest_request:
-            refusal = web.HTTPRequestEntityTooLarge(self._connections.largest_request, size)
+        if size > self._most:
+            refusal = web.HTTPRequestEntityTooLarge(self._most, size)
             refusal.force_close()
             raise refusal
 
@@ -286,13 +295,13 @@ class _Connection(asyncio.Protocol):
         asyncio.get_running_loop().call_later(_CUT_OFF, self._transport.abort)
 
 
-async def _turns(request: web.BaseRequest, handler: Handle) -> web.StreamResponse:
+async def _turns(request: web.BaseRequest, handler: Handle, largest_body: LargestBody) -> web.StreamResponse:
     """Tell the connection whose turn it is, and its client what it cannot have."""
     transport = request.transport
     connection = None if transport is None else transport.get_protocol()
     if not isinstance(connection, _Connection):
         return await handler(request)
-    connection.handler_starts()
+    connection.handler_starts(largest_body(request))
     try:
         if request.method == _NONE:
             refusal = web.HTTPBadRequest()
@@ -320,12 +329,20 @@ class Runner(web.AppRunner):
     """An AppRunner whose connections are bounded; `serve` takes the place of a site."""
 
     def __init__(
-        self, app: web.Application, *, connections: Connections | None = None, **settings: Any
+        self,
+        app: web.Application,
+        *,
+        connections: Connections | None = None,
+        largest_body: LargestBody | None = None,
+        **settings: Any,
     ) -> None:
         # A body that nobody wants is not unpacked either: 88 KiB of gzip may be a hundred MiB.
         bounds = {"max_line_size": LONGEST_LINE, "auto_decompress": False}
         super().__init__(app, **bounds | settings)
         self.connections = Connections() if connections is None else connections
+        self._largest_body = largest_body or (lambda request: 0)
+        if largest_body is not None:
+            self.connections.ahead = _READ
         self._listening: list[asyncio.Server] = []
 
     @property
@@ -346,7 +363,9 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         # Around the application, not a middleware within: some is answered before those are asked.
         server = await super()._make_server()
-        server.request_handler = partial(_turns, handler=server.request_handler)
+        server.request_handler = partial(
+            _turns, handler=server.request_handler, largest_body=self._largest_body
+        )
         server.request_factory = partial(_request, server.request_factory)
         return server
 

@@ -69,6 +69,14 @@ def attach(app: web.Application, kept: Kept, publisher: Publisher, guard: Guard)
         app.router.add_route("*", path, _not_allowed(sorted(methods)))
 
 
+def largest_body(request: web.BaseRequest) -> int:
+    """Bytes that one may have; 0 where it is none of the protocol's large ones."""
+    large = (
+        one.largest for one in OPERATIONS if (one.method, BASE + one.path) == (request.method, request.path)
+    )
+    return next(large, 0)
+
+
 async def _finish(kept: Kept, app: web.Application) -> None:
     try:
         await asyncio.to_thread(kept.finish)
