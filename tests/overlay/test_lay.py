@@ -237,6 +237,49 @@ def test_a_target_that_changes_meanwhile_leads_nowhere_else(
     assert list(outside.iterdir()) == []
 
 
+def test_whoever_swaps_directories_between_two_steps_gets_nothing_written_outside(
+    tmp_path: Path, group: Path
+) -> None:
+    for path in ("etc/hosts", "etc/deep/file", "lib/inside"):
+        write(group / path, "overlay")
+    (group / "etc/link").symlink_to("hosts")
+    (group / "second").hardlink_to(group / "etc/hosts")
+    outside = tmp_path / "outside"
+    for name in ("hosts", "file", "inside", "deep/file"):
+        write(outside / name, "mine")
+    before = gather(outside, "outside")
+    events = ("open", "os.mkdir", "os.rename", "os.link", "os.symlink", "os.chmod", "os.chown", "os.utime")
+    for step in itertools.count():
+        target = tmp_path / f"target {step}"
+        write(target / "etc/hosts", "image")
+        write(target / "usr/lib/inside", "image")
+        (target / "lib").symlink_to("usr/lib")
+        left, swapping = step, False
+
+        def swap(event: str, _: tuple[object, ...], target: Path = target) -> None:
+            nonlocal left, swapping
+            if event not in events or swapping:
+                return
+            left -= 1
+            if left == -1:
+                swapping = True
+                for number, name in enumerate(("etc/deep", "etc", "usr/lib", "usr")):
+                    if (target / name).is_dir():
+                        (target / name).rename(target / f"was {number}")
+                        (target / name).symlink_to(outside)
+
+        if os.fork() == 0:
+            sys.addaudithook(swap)
+            with contextlib.suppress(NotLaid, CorruptImage):
+                laid(target, group)
+            os._exit(left >= 0)
+        ended = os.waitstatus_to_exitcode(os.wait()[1])
+        assert gather(outside, "outside") == before, step
+        if ended:
+            break
+    assert step > 30
+
+
 def test_a_dry_run_tells_the_same_and_changes_nothing(target: Path, group: Path) -> None:
     write(target / "etc/hosts", "old")
     write(target / "folder")
