@@ -86,6 +86,7 @@ class Publisher:
 
     def enter(self, published: Metainfo) -> None:
         """Enter an image that somebody has put in place while he held `still`."""
+        self._keep_session(published.image)
         self._stand(published)
 
     def again(self, image: ImagePath) -> None:
