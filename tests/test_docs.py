@@ -112,7 +112,7 @@ def test_no_sentence_stands_twice() -> None:
         if text.name in {"api.md", "faults.md"}:  # tables of fields and of faults
             continue
         prose = re.sub(r"^```.*?^```", "", text.read_text(), flags=re.MULTILINE | re.DOTALL)
-        for sentence in re.split(r"(?<=[.:;|])\s+", prose):
+        for sentence in re.split(r"(?<=[.:;|])\s+|\n\s*\n|^(?:-|#+) ", prose, flags=re.MULTILINE):
             words = tuple(sentence.split())
             if len(words) >= 8:
                 sentences[" ".join(words)] += 1
