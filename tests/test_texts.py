@@ -6,12 +6,13 @@ from pathlib import Path
 
 from babel.messages.pofile import read_po
 
+import ogtorrent
 import ogtorrent.errors
 from ogtorrent.words import CATALOGUES
 
-PACKAGE = Path(ogtorrent.errors.__file__).parent
+PACKAGE = Path(ogtorrent.__file__).parent
 # Whose arguments people read.
-ERRORS = {kind.__name__ for kind in vars(ogtorrent.errors).values() if isinstance(kind, type)} - {"Path"}
+ERRORS = {kind.__name__ for kind in vars(ogtorrent.errors).values() if isinstance(kind, type)}
 SPEAKERS = {"echo", "print", "_Refused", *ERRORS}
 # What programs read too, and what is the same in Spanish.
 FIXED = {"ogtorrent: ", "announce "}

@@ -32,7 +32,7 @@ def repo() -> None:
         "Its folders belong to whom the folder above them belongs."
     )
 )
-@click.argument("root", metavar="ROOT", type=click.Path(path_type=Path))
+@click.argument("root", metavar=words("ROOT"), type=click.Path(path_type=Path))
 @click.option(
     "--layout",
     "name",
@@ -152,7 +152,7 @@ def _fault(finding: Finding) -> str:
         "anywhere, it goes on when it is run again."
     )
 )
-@click.argument("root", metavar="ROOT", type=click.Path(path_type=Path))
+@click.argument("root", metavar=words("ROOT"), type=click.Path(path_type=Path))
 @click.option(
     "--to",
     "target",

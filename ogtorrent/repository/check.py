@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from ogtorrent.layout import ImagePath, Layer, Layout, Root, Sidecar, Tree
+from ogtorrent.layout import ImagePath, Layout, Root, Sidecar, Tree
 from ogtorrent.repository.inventory import NOTHING, Inventory
 
 # Seconds after which a file counts: a server or a console at work leaves what is not finished yet.
@@ -107,7 +107,7 @@ class Entry:
 class Seen:
     """What stands below one root; nothing of what is mounted there, or in a hidden folder.
 
-    Of groups and clients nothing inside an overlay: that has the owners and modes of another file system.
+    Of groups and clients nothing inside an overlay.
     """
 
     root: Root
@@ -212,6 +212,8 @@ def _rights(seen: Seen) -> Iterator[Finding]:
     for entry in (top, *seen.entries):
         if stat.S_ISLNK(entry.mode) or entry.path.name.startswith("."):
             continue
+        if seen.root.layer is not None and not _is_owner(seen, entry) and entry is not top:
+            continue  # an overlay has the owners and modes of another file system
         if entry.is_folder and not _may(entry, top, stat.S_IWUSR):
             yield Finding(Fault.OWNER, entry.path, Own(entry.path, top.path))
             continue
@@ -244,9 +246,9 @@ def _missing(entry: Entry, top: Entry, bits: int) -> int:
 
 def _overlays(sight: Sight) -> Iterator[Finding]:
     for seen in sight.roots:
-        if seen.root.mirror.name not in set(Layer):
+        if seen.root.layer is None:
             continue
-        known = set(sight.inventory.names(Layer(seen.root.mirror.name)))
+        known = set(sight.inventory.names(seen.root.layer))
         there = {entry.path.name for entry in seen.entries if _is_owner(seen, entry)}
         for name in sorted(there - known):
             yield Finding(Fault.UNKNOWN, seen.root.path / name)

@@ -207,6 +207,7 @@ def test_groups_and_clients_are_compared_with_what_the_console_knows(command: Co
     (top / "groups/aula1/windows.img").mkdir()
     (top / "groups/aula1/windows.img/secret").write_text("")
     (top / "groups/aula1/windows.img/secret").chmod(0o2666)  # as it is to be on the seat
+    (top / "groups/aula1/windows.img").chmod(0o700)
     assert faults(command, top) == (0, {})  # no console ever told
     kept = top / ".ogtorrent" / "inventory.json"
     client = {"name": "pc2", "group": "aula1", "ip": "10.1.1.2", "mac": ""}

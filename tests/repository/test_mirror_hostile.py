@@ -132,12 +132,14 @@ def test_what_a_liar_offers_is_refused_and_the_server_serves_on(
     assert left <= {"own.img"}
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["image", "state", "size"]), inner),
-    )
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+ENTRIES = st.fixed_dictionaries(
+    {"image": st.just("a.img") | SCALARS, "state": st.just("ready") | SCALARS, "size": SCALARS},
+    optional={"info_hash": st.just("ab" * 20) | SCALARS},
 )
+
+
+@given(st.lists(ENTRIES | SCALARS) | SCALARS)
 def test_any_json_is_a_list_of_images_or_no_repository(entries: object) -> None:
     server = Answering(json.dumps({**REPOSITORY, "images": entries}).encode())
     try:
@@ -152,6 +154,6 @@ class Answering(Asked):
         super().__init__("liar", 1, "127.0.0.1")
         object.__setattr__(self, "body", body)
 
-    def get(self, path: str, largest: int) -> tuple[int, bytes]:
+    def get(self, path: str, largest: int, own: str = "") -> tuple[int, bytes]:
         body: bytes = vars(self)["body"]
         return 200, body
