@@ -82,8 +82,9 @@ def cache_device(folder: Path, mebibytes: int) -> Iterator[Path]:
             pytest.skip(f"this machine has a partition labelled {LABEL}: {theirs.stdout.strip()}")
         device = stack.enter_context(loop_device(folder / "cache.disk", mebibytes))
         _run("mkfs.ext4", "-q", "-L", LABEL, str(device))
-        # Else blkid's own cache would tell for two minutes of a device that is gone.
-        stack.callback(_run, "wipefs", "--quiet", "--all", str(device))
+        # Else blkid's own cache would tell for two minutes of a device that is gone. By force, for whoever
+        # made a namespace of mounts meanwhile has this one there, too.
+        stack.callback(_run, "wipefs", "--quiet", "--force", "--all", str(device))
         yield device
 
 
