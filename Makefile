@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Tests beside each other, a file's in one worker. Rooms wait most of the time: more of them than cores.
 SIDE_BY_SIDE = --dist loadfile --no-loadscope-reorder -n
 
-.PHONY: demo test quick check texts room-tools screenshots faults clean
+.PHONY: demo test quick check deb texts room-tools screenshots faults clean
 
 demo: .venv/run
 	$(BIN)/ogtorrent demo
@@ -21,6 +21,10 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# dist/ogtorrent_VERSION_ARCHITECTURE.deb, without root; DEBFULLNAME and DEBEMAIL say who made it.
+deb: .venv/deb
+	packaging/deb $(BIN)/python
 
 # What the code says, into the catalogues; what has no translation yet is told.
 texts: .venv/dev
@@ -42,9 +46,13 @@ faults: .venv/dev room-tools
 	packaging/set-up $(PYTHON)
 	touch $@
 
+.venv/deb: pyproject.toml packaging/set-up
+	packaging/set-up $(PYTHON) deb
+	touch $@ .venv/run
+
 .venv/dev: pyproject.toml packaging/set-up
 	packaging/set-up $(PYTHON) dev
-	touch $@ .venv/run
+	touch $@ .venv/run .venv/deb
 
 clean:
 	rm -rf .venv tests/tracker/npm/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

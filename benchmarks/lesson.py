@@ -225,6 +225,9 @@ def _set_rates(lesson: Lesson) -> None:
     lesson.room.repository.set_rate(lesson.setting.repository_rate)
     for seat in lesson.seats(Role.SLOW):
         seat.set_rate(SLOW_PORT)
+    if lesson.setting.scenario.loss:
+        for seat in lesson.room.seats:
+            seat.lose(lesson.setting.scenario.loss)
 
 
 def _warm(contender: Contender, lesson: Lesson) -> None:

@@ -98,6 +98,15 @@ class Host:
         for port in self.ports:
             port.shape(rate)
 
+    def lose(self, part: float) -> None:
+        """From now on this host loses a part of the packets that reach it, as by a bad cable."""
+        rules = [
+            "add table inet loss",
+            "add chain inet loss input { type filter hook input priority 0; }",
+            f"add rule inet loss input numgen random mod 10000 < {round(10_000 * part)} drop",
+        ]
+        self.run(["nft", "; ".join(rules)])
+
     def plug_out(self) -> None:
         """Pull this host's cable out of the switch; its card has no carrier then."""
         switch = self.ports[1]

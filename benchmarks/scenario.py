@@ -33,6 +33,8 @@ class Scenario:
     """How many every seat fetches at the same time."""
     warm: bool = False
     """The seats have another image of that size, fetched before the clock starts, and still seed it."""
+    loss: float = 0.0
+    """The part of all packets that every seat loses."""
     apart: tuple[Role, ...] = ()
     """The roles of the last seats; all others are ordinary."""
 
@@ -46,6 +48,12 @@ SCENARIOS = {
     "late": Scenario("one joins halfway", apart=(Role.LATE,)),
     "killed": Scenario("two are killed halfway", apart=(Role.VICTIM, Role.VICTIM)),
     "slow-port": Scenario(f"one port of {SLOW_PORT:g} Mbit/s", apart=(Role.SLOW,)),
+    "lossy": Scenario("every seat loses 1 % of all packets", loss=0.01),
+    "lossy-slow-port": Scenario(
+        f"every seat loses 1 % of all packets, and one port has {SLOW_PORT:g} Mbit/s",
+        loss=0.01,
+        apart=(Role.SLOW,),
+    ),
     "two-images": Scenario("two images at once", images=2),
     "two-rooms": Scenario("in each of two rooms behind uplinks of a port's rate", rooms=2),
     "warm": Scenario("already seeding another image", warm=True),

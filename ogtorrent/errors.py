@@ -4,28 +4,38 @@
     |- BadName                     1  a name, session string or argument of the wrong form
     |- BadOptions                  1
     |- BadAddress                  1  an address, port or network of the wrong form
+    |- BadSettings                 1  a settings file that sets what there is not, or wrongly
     |- UnfitToken                  1  it, or its file, cannot guard the repository
     |- UnfitEntry                  1  a group or client that cannot be one
     |- EntryConflict               1  a group or client that cannot be beside the others
     |- UnfitInventory              1  the inventory's file is damaged
     |- UnknownEntry                2  no such group or client
+    |- BadMirror                   1
     |- UnknownImage                2  not in the repository
     |- UnknownRoot                 2  no folder of images there
     |- NotInCache                  2  no such image, or no previous version of it
     |- AnotherTree                 1  a folder that is not what a tree is to be made of
     |- AmbiguousImage              1  it stands in several trees of the cache
+    |- NoTarget                    3  no file system there to lay something over
     |- ImageLocked                 4  somebody writes it
     |- ImagePinned                 4  its owner keeps it
     |- UnfitImage                  5  cannot be published
+    |- MissingProgram              7  another package's, which this work needs
     |- NotWritable                14
+    |- NotLaid                    14  an overlay, or a part of it
     |- NoCache                    15  no partition labelled CACHE, or no such directory
     |- CacheFull                  16  too small or full
     |- RepositoryUnreachable      23  no answer
     |- NotARepository             23  an answer, but not one of ours
     |- UpdateFailed               31
+    |  |- OverlayFailed           31  the image stands, what is laid over it does not
     |  `- HostileMetainfo         31
+    |- MirrorFailed               31  an image of a `--mirror`
     |- CorruptImage               33
-    `- CannotJoin                 60  the swarm, the tracker or the port
+    |- BadSession                 55  a multicast session string of the wrong form
+    |- MulticastSend              56  the server's sender failed
+    |- MulticastReceive           57  this PC's receiver failed
+    `- CannotJoin                 60  the swarm, the tracker, the port or the session
 
 The codes are those of OpenGnsys (`/opt/opengnsys/lib/engine/bin/*.lib`, OG_ERR_*).
 Every message is one sentence that says what was wrong and one that says what to do.
@@ -74,6 +84,16 @@ class BadAddress(OgtorrentError):
     def __init__(self, given: str, why: str) -> None:
         self.given = given
         super().__init__(words("{given!r} cannot be used: {why}.", given=given, why=why))
+
+
+class BadSettings(OgtorrentError):
+    exit_code = 1
+
+    def __init__(self, path: Path, key: str, why: str, advice: str = "") -> None:
+        self.path, self.key = path, key
+        place = f"{path}: {key}" if key else str(path)
+        advice = advice or words("Correct the file, or leave that line out.")
+        super().__init__(f"{place}: {why}. {advice}")
 
 
 class UnfitToken(OgtorrentError):
@@ -151,6 +171,20 @@ class UnknownImage(OgtorrentError):
         )
 
 
+class BadMirror(OgtorrentError):
+    exit_code = 1
+
+    def __init__(self, given: str) -> None:
+        self.given = given
+        super().__init__(
+            words(
+                "{given!r} cannot be mirrored. Name another repository as http://SERVER[:PORT], or a folder "
+                "by its absolute path.",
+                given=given,
+            )
+        )
+
+
 class UnknownRoot(OgtorrentError):
     exit_code = 2
 
@@ -158,6 +192,20 @@ class UnknownRoot(OgtorrentError):
         self.where = where
         super().__init__(
             words("There is no folder of images at {where}. {advice}", where=where, advice=advice)
+        )
+
+
+class NoTarget(OgtorrentError):
+    exit_code = 3
+
+    def __init__(self, target: str, why: str) -> None:
+        self.target = target
+        super().__init__(
+            words(
+                "There is no file system at {target}: {why}. Mount the partition that was restored.",
+                target=target,
+                why=why,
+            )
         )
 
 
@@ -171,6 +219,18 @@ class AnotherTree(OgtorrentError):
                 "No tree is made of {path}: {why}. Nothing was changed; name another folder.",
                 path=path,
                 why=why,
+            )
+        )
+
+
+class NotLaid(OgtorrentError):
+    exit_code = 14
+
+    def __init__(self, target: Path, why: str, advice: str) -> None:
+        self.target, self.why = target, why
+        super().__init__(
+            words(
+                "Not all could be laid over {target}: {why}. {advice}", target=target, why=why, advice=advice
             )
         )
 
@@ -230,6 +290,20 @@ class UnfitImage(OgtorrentError):
                 image=image,
                 why=why,
                 advice=advice,
+            )
+        )
+
+
+class MissingProgram(OgtorrentError):
+    exit_code = 7
+
+    def __init__(self, program: str, package: str) -> None:
+        self.program = program
+        super().__init__(
+            words(
+                "The program {program} is missing. Install the package {package}.",
+                program=program,
+                package=package,
             )
         )
 
@@ -338,6 +412,20 @@ class UpdateFailed(OgtorrentError):
         )
 
 
+class OverlayFailed(UpdateFailed):
+    def __init__(self, image: str, why: str) -> None:
+        self.image, self.why = image, why
+        OgtorrentError.__init__(
+            self,
+            words(
+                "The image {image!r} stands whole in the cache, but not all that is laid over it: {why}. "
+                "Run this again before it is restored.",
+                image=image,
+                why=why,
+            ),
+        )
+
+
 class HostileMetainfo(UpdateFailed):
     def __init__(self, source: str, why: str) -> None:
         self.source, self.why = source, why
@@ -348,6 +436,22 @@ class HostileMetainfo(UpdateFailed):
         )
 
 
+class MirrorFailed(OgtorrentError):
+    exit_code = 31
+
+    def __init__(self, image: str, source: str, why: str, advice: str) -> None:
+        self.image, self.source, self.why = image, source, why
+        super().__init__(
+            words(
+                "The image {image!r} was not brought from {source}: {why}. {advice}",
+                image=image,
+                source=source,
+                why=why,
+                advice=advice,
+            )
+        )
+
+
 class CorruptImage(OgtorrentError):
     exit_code = 33
 
@@ -355,6 +459,52 @@ class CorruptImage(OgtorrentError):
         self.image = image
         super().__init__(
             words("The image {image!r} is damaged: {why}. {advice}", image=image, why=why, advice=advice)
+        )
+
+
+class BadSession(OgtorrentError):
+    exit_code = 55
+
+    def __init__(self, given: str, why: str) -> None:
+        self.given, self.why = given, why
+        super().__init__(
+            words(
+                "{given!r} is no multicast session: {why}. Write "
+                "PORTBASE:METHOD:ADDRESS:SPEEDM:CLIENTS:WAIT, for example "
+                "9000:full-duplex:239.194.17.36:70M:50:60.",
+                given=given,
+                why=why,
+            )
+        )
+
+
+class MulticastSend(OgtorrentError):
+    exit_code = 56
+
+    def __init__(self, image: str, why: str) -> None:
+        self.image = image
+        super().__init__(
+            words(
+                "The repository could not send {image!r} by multicast: {why}. What came is kept; see "
+                "its log, or run this again with --protocol torrent.",
+                image=image,
+                why=why,
+            )
+        )
+
+
+class MulticastReceive(OgtorrentError):
+    exit_code = 57
+
+    def __init__(self, image: str, why: str) -> None:
+        self.image = image
+        super().__init__(
+            words(
+                "The image {image!r} could not be received by multicast: {why}. What came is kept; run this "
+                "again, or with --protocol torrent.",
+                image=image,
+                why=why,
+            )
         )
 
 

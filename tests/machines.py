@@ -47,6 +47,7 @@ main(sys.argv[3:])
 AS_A_USER = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--inh-caps", "-all"]
 
 T = TypeVar("T")
+KILLED = 9  # the exit code of `killed_at`'s process
 
 
 def program(role: str, line: int | None) -> list[str]:
@@ -82,6 +83,32 @@ def ogtorrent(*arguments: str | Path, **options: Any) -> subprocess.CompletedPro
         timeout=2 * DEADLINE,
         **options,
     )
+
+
+def killed_at(step: int, work: Callable[[], object]) -> bool:
+    """Do the work in a process of its own, killed before it changes the disk for the `step`th time."""
+    child = os.fork()
+    if child == 0:
+        left = step
+
+        def count(event: str, arguments: tuple[object, ...]) -> None:
+            nonlocal left
+            writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & os.O_CREAT
+            if writes or event in ("os.rename", "os.mkdir", "os.rmdir", "os.remove"):
+                if left == 0:
+                    os._exit(KILLED)
+                left -= 1
+
+        sys.addaudithook(count)
+        try:
+            work()
+        except BaseException as error:
+            print(repr(error), file=sys.stderr)
+            os._exit(1)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in (0, KILLED)
+    return code == KILLED
 
 
 class Server:

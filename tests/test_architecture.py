@@ -7,17 +7,19 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parents[1]
-GROUND = {"errors", "layout", "files", "settings", "watch", "words"}
+GROUND = {"errors", "layout", "files", "multicast", "settings", "watch", "words"}
 # Who may import what of ogtorrent, besides itself: each room only what lies below it.
 BELOW = {
     "": {"cli", "words"},  # ogtorrent/__main__.py
-    "cli": {"repository", "cache", "fetch", "swarm", *GROUND},
-    "repository": {"fetch", "swarm", *GROUND},
-    "cache": {"fetch", "swarm", *GROUND},
+    "cli": {"repository", "cache", "fetch", "overlay", "swarm", *GROUND},
+    "repository": {"fetch", "overlay", "swarm", *GROUND},
+    "cache": {"fetch", "overlay", "swarm", *GROUND},
     "fetch": {"swarm", *GROUND},
+    "overlay": GROUND,
     "swarm": GROUND,
     "settings": {"errors", "layout", "files", "words"},
     "layout": {"errors", "words"},
+    "multicast": {"errors", "words"},
     "files": {"errors", "words"},
     "errors": {"words"},
     "watch": set(),

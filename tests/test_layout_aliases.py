@@ -47,6 +47,7 @@ PAGE = {
     "su propia ip": ("legacy", OWN, "CACHE", "$CACHE/opt/opengnsys/images"),
     "su propia ip, IPv6": ("legacy", "fd00:0::5", "CACHE", "$CACHE/opt/opengnsys/images"),
     "su propia ip, IPv4 as IPv6": ("legacy", f"::ffff:{OWN}", "CACHE", "$CACHE/opt/opengnsys/images"),
+    "su propia ip, IPv6, con su interfaz": ("legacy", "fd00::5%eth0", "CACHE", "$CACHE/opt/opengnsys/images"),
     "la de loopback": ("legacy", "127.0.0.1", "CACHE", "$CACHE/opt/opengnsys/images"),
     "otra de loopback": ("legacy", "127.8.8.8", "CACHE", "$CACHE/opt/opengnsys/images"),
     "la de loopback, IPv6": ("legacy", "::1", "CACHE", "$CACHE/opt/opengnsys/images"),

@@ -1,12 +1,16 @@
-"""Which torrents are published: the `.torrent` files below one folder, as they come, change and go."""
+"""Which torrents are published: the `.torrent` files below a folder, as they come, change and go.
+
+And those of folders beside it, which are served and not shown: they belong to the first one's.
+"""
 
 import asyncio
+import contextlib
 import logging
 import os
 import stat
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -30,10 +34,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One torrent and its name: the path below the folder without `.torrent`."""
+    """One torrent and its name: the path below the folder without `.torrent`.
+
+    `shown`: to people, as the torrents of the first folder are.
+    """
 
     name: str
     torrent: Torrent
+    shown: bool = True
 
     @property
     def swarm_id(self) -> InfoHash:
@@ -112,6 +120,14 @@ def scan(folder: Path, known: Listing) -> Listing:
     return Listing(MappingProxyType(entries))
 
 
+def _scan_if_there(folder: Path, known: Listing) -> Listing:
+    """Raises OSError if it is there and unreadable."""
+    try:
+        return scan(folder, known)
+    except FileNotFoundError:
+        return Listing()
+
+
 def _entry(path: Path, known: Entry | None) -> Entry:
     stamp = None
     try:
@@ -136,11 +152,16 @@ def _reason(error: OSError) -> str:
 
 
 class AllowList:
-    """The torrents of one folder, kept up to date while `watch` runs."""
+    """The torrents of a folder, kept up to date while `watch` runs.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    `beside`: folders whose torrents are served and not shown, whether they stand or not.
+    """
+
+    def __init__(self, folder: Path, beside: Sequence[Path] = ()) -> None:
+        self._folder, self._beside = folder, tuple(beside)
         self._listing = Listing()
+        self._listings_beside = dict.fromkeys(self._beside, Listing())
+        self._served: tuple[Published, ...] = ()
         self._published: tuple[Published, ...] = ()
         self._by_hash: dict[InfoHash, Published] = {}
         self._scanning = asyncio.Lock()
@@ -150,8 +171,13 @@ class AllowList:
 
     @property
     def published(self) -> tuple[Published, ...]:
-        """Every torrent once, by name."""
+        """Every torrent once, by name; those alone that are shown."""
         return self._published
+
+    @property
+    def served(self) -> tuple[Published, ...]:
+        """And then those that are not."""
+        return self._served
 
     def find(self, info_hash: InfoHash) -> Published | None:
         return self._by_hash.get(info_hash)
@@ -169,10 +195,15 @@ class AllowList:
         return found
 
     async def rescan(self) -> None:
-        """Read the folder now, off the event loop; raises OSError if it is unreadable."""
+        """Read the folders now, off the event loop; raises OSError if the first is unreadable."""
         async with self._scanning:
             try:
-                self._adopt(await asyncio.to_thread(scan, self._folder, self._listing))
+                listing = await asyncio.to_thread(scan, self._folder, self._listing)
+                for folder in self._beside:
+                    with contextlib.suppress(OSError):  # what was known stays
+                        found = await asyncio.to_thread(_scan_if_there, folder, self._listings_beside[folder])
+                        self._listings_beside[folder] = found
+                self._adopt(listing)
             finally:
                 self._not_before = time.monotonic() + SCAN_PAUSE
 
@@ -198,6 +229,7 @@ class AllowList:
     async def _rescan_at_changes(self) -> None:
         changes = awatch(
             self._folder,
+            *(folder for folder in self._beside if folder.is_dir()),
             watch_filter=_matters,
             debounce=_DEBOUNCE,
             rust_timeout=_UNWATCHED_RESCAN,
@@ -230,15 +262,20 @@ class AllowList:
         old_names = {published.name for published in self._published}
         self._listing = listing
         self._published = tuple(listing.published())
+        shown = {published.swarm_id for published in self._published}
+        self._served = self._published + tuple(
+            replace(published, name=f"{folder.name}/{published.name}", shown=False)
+            for folder, beside in self._listings_beside.items()
+            for published in beside.published()
+            if published.swarm_id not in shown
+        )
         new_names = {published.name for published in self._published}
         for name in sorted(new_names - old_names):
             log.info("published: %r", name)
         for name in sorted(old_names - new_names):
             log.info("no longer published: %r", name)
         self._by_hash = {
-            info_hash: published
-            for published in self._published
-            for info_hash in published.torrent.info_hashes
+            info_hash: published for published in self._served for info_hash in published.torrent.info_hashes
         }
 
 

@@ -4,7 +4,7 @@ import logging
 import random
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -12,13 +12,15 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from tracker.access import record_every_request
 from tracker.allowlist import AllowList
 from tracker.classroom.history import History
 from tracker.http import frontend as http
 from tracker.http import reports, short
 from tracker.http.connections import BACKLOG, Runner
 from tracker.look import routes
-from tracker.networks import PRIVATE, IPNetwork, Listed, Networks
+from tracker.networks import PRIVATE, IPNetwork, Listed, Networks, address_text
+from tracker.request import RefusalError
 from tracker.swarm.memory import MemoryStore
 from tracker.swarm.state import State, StateError
 from tracker.swarm.store import Store, StoreDownError
@@ -42,10 +44,12 @@ __all__ = [
     "Runner",
     "StoreError",
     "Tracker",
+    "asking",
     "attach",
     "bind",
     "open_history",
     "open_store",
+    "record_every_request",
     "serving",
 ]
 
@@ -58,6 +62,7 @@ def attach(
     app: web.Application,
     folder: Path,
     *,
+    beside: Sequence[Path] = (),
     networks: Networks | None = None,
     store: Store | None = None,
     history: History | None = None,
@@ -65,7 +70,7 @@ def attach(
     wall: Callable[[], float] = time.time,
     rng: random.Random | None = None,
 ) -> Tracker:
-    """Make `app` the tracker of the `.torrent` files below `folder`.
+    """Make `app` the tracker of the `.torrent` files below `folder`, and, not shown, of those `beside` it.
 
     Adds the routes of announces, of the page and of `/api/v1/`, `/health` and `/metrics`. When the
     application has started (`AppRunner.setup` has returned) the folder has been read and every torrent in it
@@ -75,7 +80,7 @@ def attach(
     """
     networks = networks or Networks()
     store = store or MemoryStore(rng or random.Random(), networks.room_of, State())
-    allow_list, clock = AllowList(folder), clock or store.clock
+    allow_list, clock = AllowList(folder, beside), clock or store.clock
     watch = Watch(allow_list, store, networks, history or History(), clock, wall)
     tracker = Tracker(allow_list, store, networks, watch, clock)
 
@@ -88,6 +93,14 @@ def attach(
     reports.attach(app, tracker)
     routes.attach(app, tracker)
     return tracker
+
+
+def asking(tracker: Tracker, request: web.Request) -> str | None:
+    """The address that a request is from, maybe through a trusted proxy; None where it may not announce."""
+    try:
+        return address_text(http.source_of(tracker, request, None).address)
+    except RefusalError:
+        return None
 
 
 def bind(address: str, port: int) -> tuple[socket.socket, socket.socket]:

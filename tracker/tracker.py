@@ -158,8 +158,8 @@ class Tracker:
         told = ""
         while True:
             try:
-                if self.allow_list.published is not published:
-                    now_published = self.allow_list.published
+                if self.allow_list.served is not published:
+                    now_published = self.allow_list.served
                     now_known = {entry.swarm_id for entry in now_published}
                     for gone in known - now_known:
                         await self.store.withdraw(gone)

@@ -64,7 +64,8 @@ class Watch:
 
     def hear(self, published: Published, endpoint: bytes, report: Report) -> int:
         """Take in a report; returns the seconds until the next is wanted."""
-        self._following(published).hear(endpoint, report, self._clock())
+        if published.shown:
+            self._following(published).hear(endpoint, report, self._clock())
         return max(_SHORTEST_REPORT_PAUSE, self._under_way // _MOST_REPORTS_PER_SECOND)
 
     async def picture(self, whole: bool = True) -> Snapshot:

@@ -21,6 +21,7 @@ OGTORRENT = ["env", f"PYTHONPATH={_PROJECT}", sys.executable, "-m", "ogtorrent"]
 class Ogtorrent(Contender):
     name = "ogtorrent"
     programs: ClassVar = {"curl": "curl"}
+    options: ClassVar[tuple[str, ...]] = ("--session", "peer:600")
 
     def why_not(self, setting: Setting) -> str | None:
         # As an installer does; an environment may forbid Python to do it when a module is first loaded.
@@ -49,7 +50,7 @@ class Ogtorrent(Contender):
 
     def fetch(self, lesson: Lesson, seat: Host, image: Image) -> Fetch:
         wanted = [lesson.room.repository.address, "/", image.name]
-        cache: list[str | Path] = ["--cache", lesson.place(seat), "--session", "peer:600", "--json"]
+        cache: list[str | Path] = ["--cache", lesson.place(seat), *self.options, "--json"]
         return Fetch(seat, lesson.start(seat, [*OGTORRENT, "update-cache", *wanted, *cache]))
 
     def dismiss(self, lesson: Lesson, seat: Host) -> None:

@@ -19,7 +19,8 @@ class Udpcast(Contender):
     headers = UDP_HEADERS
 
     def why_not(self, setting: Setting) -> str | None:
-        if setting.scenario not in (SCENARIOS["plain"], SCENARIOS["two-rooms"]):
+        possible = ("plain", "two-rooms", "slow-port", "lossy", "lossy-slow-port")
+        if setting.scenario not in map(SCENARIOS.get, possible):
             return "multicast is one image sent at one pace to seats that begin together and stay"
         return super().why_not(setting)
 

@@ -22,11 +22,12 @@ from typing import Any
 
 from ogtorrent.cache import events
 from ogtorrent.cache.launch import launch
-from ogtorrent.cache.options import Full, TorrentOptions, WhenFull
+from ogtorrent.cache.options import Full, Protocol, TorrentOptions, WhenFull
 from ogtorrent.cache.order import Order
 from ogtorrent.errors import CannotJoin, ImageLocked, OgtorrentError
 from ogtorrent.fetch.server import Server
 from ogtorrent.layout import ImagePath, Layout, Mirror, Root, cache_root, seeder_home, seeder_place
+from ogtorrent.multicast import MulticastSession
 from ogtorrent.swarm import metainfo
 from ogtorrent.words import words
 
@@ -89,6 +90,9 @@ def encode(request: Request) -> bytes:
                 "seat": request.name,
                 "when_full": str(request.full.action),
                 "evict_seeded": request.full.evict_seeded,
+                "laid_over": request.laid_over,
+                "protocol": str(request.protocol),
+                "session": None if request.session is None else str(request.session),
             }
     return json.dumps(fields).encode() + b"\n"
 
@@ -118,6 +122,9 @@ def decode(line: bytes, cache: Path) -> Request:
         fields["verify"],
         fields["seat"],
         Full(WhenFull(fields["when_full"]), fields["evict_seeded"]),
+        fields["laid_over"],
+        Protocol(fields["protocol"]),
+        None if fields["session"] is None else MulticastSession.parse(fields["session"]),
     )
 
 

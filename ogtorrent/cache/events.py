@@ -48,6 +48,24 @@ class MakingRoom:
 
 
 @dataclass(frozen=True)
+class Gathering:
+    """A multicast session waits for more seats, `seconds` more at most."""
+
+    event: ClassVar[str] = "gathering"
+    seats: int
+    clients: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class BySwarm:
+    """The rest does not come by multicast but from the swarm."""
+
+    event: ClassVar[str] = "swarm"
+    why: str
+
+
+@dataclass(frozen=True)
 class Progress:
     """Bytes, bytes a second, seconds; `left` is None while nobody can say."""
 
@@ -64,8 +82,20 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Overlay:
+    """What is laid over the image on this PC, before the image is Done."""
+
+    event: ClassVar[str] = "overlay"
+    overlay: str  # groups/aula1/windows.img
+    path: str
+    size: int  # bytes
+    fetched: int  # bytes that came over the network
+    state: str  # "brought"; "whole": it stood there; "removed": it no longer applies
+
+
+@dataclass(frozen=True)
 class Done:
-    """The image stands whole under its final name."""
+    """The image stands whole under its final name, and what is laid over it, too."""
 
     event: ClassVar[str] = "done"
     image: str
@@ -86,9 +116,10 @@ class Failed:
     exit_code: int
 
 
-Event = Alone | Started | Checking | MakingRoom | Progress | Done | Failed
+Event = Alone | Started | Checking | MakingRoom | Gathering | BySwarm | Progress | Overlay | Done | Failed
 _KINDS: dict[str, type[Event]] = {
-    kind.event: kind for kind in (Alone, Started, Checking, MakingRoom, Progress, Done, Failed)
+    kind.event: kind
+    for kind in (Alone, Started, Checking, MakingRoom, Gathering, BySwarm, Progress, Overlay, Done, Failed)
 }
 
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ogtorrent.cache import absence, events, landing, records, removal, sources, versions
+from ogtorrent.cache import absence, adoption, events, landing, multicast, records, removal, sources, versions
 from ogtorrent.cache.control import Tending
 from ogtorrent.cache.inventory import Kind, cached, holdings
+from ogtorrent.cache.options import Protocol
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.partition import room
 from ogtorrent.cache.plan import (
-    RESERVE,
+    Adopt,
     BringBack,
     Check,
     Fetch,
@@ -29,14 +29,16 @@ from ogtorrent.cache.plan import (
     UpToDate,
     plan,
 )
-from ogtorrent.errors import CacheFull, CannotJoin, CorruptImage, NotWritable, OgtorrentError, UpdateFailed
+from ogtorrent.cache.trouble import in_our_words, nobody
+from ogtorrent.errors import CacheFull, NotWritable
 from ogtorrent.fetch.partial import make_durable, prepare
 from ogtorrent.fetch.safe import kept_safe, on_disk
 from ogtorrent.fetch.sharing import Sharing
 from ogtorrent.layout import name_in
 from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.sidecars import write_sidecars
-from ogtorrent.swarm.torrent import DiskTrouble, Progress, Start, Torrent, places
+from ogtorrent.swarm.sight import Progress
+from ogtorrent.swarm.torrent import DiskTrouble, Start, Torrent, places
 from ogtorrent.words import words
 
 # Seconds between looks at the room, and progress events: short while the peers come, then long.
@@ -58,6 +60,7 @@ class Company:
     tending: Callable[[], Tending]
     promised: Callable[[], int]  # bytes of the cache's room that fills have planned with and not used yet
     give_up: Callable[[Path], None]  # seed what stands there no more: it goes
+    hold: Callable[[Path], AbstractContextManager[None]]  # nobody is to take up what stands there
 
 
 class Fill:
@@ -76,6 +79,7 @@ class Fill:
         self._started = time.monotonic()
         self._had = 0  # verified bytes before the first one was fetched
         self._shared = self._fetched = self._from_repository = 0
+        self._multicast = 0  # bytes of what was fetched
         self._needed = 0  # bytes of room, as planned
 
     @property
@@ -99,7 +103,7 @@ class Fill:
             await asyncio.to_thread(self._record)
         except (DiskTrouble, NotWritable, OSError) as trouble:
             self._drop()
-            raise self._in_our_words(trouble) from trouble
+            raise in_our_words(self.order, trouble) from trouble
         except BaseException:
             self._drop()
             raise
@@ -120,7 +124,9 @@ class Fill:
         return torrent
 
     async def _brought(self) -> Torrent:
-        await asyncio.to_thread(versions.settle, self.order.root, self.order.metainfo.image)
+        order = self.order
+        await asyncio.to_thread(versions.settle, order.root, order.metainfo.image)
+        await asyncio.to_thread(adoption.adopt_unfinished, order.cache, order.root, order.metainfo)
         step = await self._plan(checked=False)
         if isinstance(step, Check):
             if await self._checked_in_place(step.mend):
@@ -139,6 +145,12 @@ class Fill:
             case BringBack():
                 self._drop()
                 await asyncio.to_thread(versions.rollback, self.order.root, self.order.metainfo.image)
+                return await self._brought()
+            case Adopt(other):
+                place = other.image(order.metainfo.image)
+                with self._company.hold(place):
+                    self._company.give_up(place)
+                    await asyncio.to_thread(adoption.adopt, order.cache, other, order.root, order.metainfo)
                 return await self._brought()
             case NoSpace(needed, free, total):
                 raise CacheFull(str(self.order.metainfo.image), needed, free, total)
@@ -161,11 +173,12 @@ class Fill:
             found = replace(found, partial=0)
         free, total = room(order.cache)
         space = Room(max(0, free - self._company.promised()), total)
-        step = plan(order.metainfo, found, space, order.verify, checked, order.full)
+        other = await asyncio.to_thread(adoption.elsewhere, order.cache, order.root, order.metainfo)
+        step = plan(order.metainfo, found, space, order.verify, checked, order.full, other)
         if not isinstance(step, NoSpace | InPlace):
             return step
         tending = self._company.tending()
-        busy = {*tending.filling, *tending.held} - {name_in(order.cache, order.place)}
+        busy = {*tending.filling, *tending.held, order.laid_over} - {name_in(order.cache, order.place)}
         held = await asyncio.to_thread(lambda: list(holdings(order.cache, order.place, tending.taking, busy)))
         space = Room(space.free, space.total, held)
         return plan(order.metainfo, found, space, order.verify, checked, order.full)
@@ -228,12 +241,37 @@ class Fill:
         finally:
             if before is not None:
                 self._session.remove(before)
-        self._torrent = self._add(partial, Start.FILL, written, have)
+        if self.order.protocol is Protocol.UNICAST:
+            own = self.order.repository.files
+            self._torrent = self._session.add(wanted, partial, (), Start.FILL, written, have, (own,))
+        else:
+            self._torrent = self._add(partial, Start.FILL, written, have)
         async with kept_safe(root, self._torrent):
+            if self.order.protocol is Protocol.MULTICAST:
+                await self._receive(self._torrent)
             await self._wait_until_whole(self._torrent)
+        if self.order.protocol is Protocol.UNICAST:  # from now on it is a seed like any other
+            self._torrent.announce(self.order.trackers)
         await landing.land(root, self._torrent)
         await asyncio.to_thread(write_sidecars, root, wanted)
         return self._torrent
+
+    async def _receive(self, torrent: Torrent) -> None:
+        """Multicast first; the swarm mends when it is over."""
+        torrent.ask_nobody(True)
+        if await self._wait_until_checked(torrent):
+            return
+        self._had = torrent.follow().done
+        samples: deque[tuple[float, int]] = deque()
+
+        def follow(brought: int) -> None:
+            self._multicast = brought
+            self._tell(self._told(torrent.follow(), samples, torrent.tracker_trouble))
+
+        try:
+            await multicast.bring(self.order, torrent, self._tell, follow)
+        finally:
+            torrent.ask_nobody(False)
 
     async def _share(self, partial: Path) -> Collection[int]:
         """Copy what the cache has already; the pieces that need no check."""
@@ -254,7 +292,8 @@ class Fill:
 
     async def _wait_until_whole(self, torrent: Torrent) -> None:
         await self._wait_until_checked(torrent)
-        self._had = torrent.follow().done
+        if not self._multicast:
+            self._had = torrent.follow().done
         samples: deque[tuple[float, int]] = deque()
         last_gain = time.monotonic()
         pause = FIRST_LOOK
@@ -264,17 +303,18 @@ class Fill:
             now = time.monotonic()
             if samples and progress.done > samples[-1][1]:
                 last_gain = now
-            samples.append((now, progress.done))
-            while now - samples[0][0] > RATE_WINDOW:
-                samples.popleft()
             self._tell(self._told(progress, samples, torrent.tracker_trouble))
             patience = MENDING if self.order.verify else REFUSED if torrent.is_refused else PATIENCE
-            if now - last_gain > patience:
-                raise self._nobody(torrent, progress, patience)
+            if now - last_gain > patience or torrent.web_trouble:
+                raise nobody(self.order, torrent, progress, patience)
         self._account(torrent.follow())
 
     def _told(self, progress: Progress, samples: deque[tuple[float, int]], tracker: str) -> events.Progress:
         self._account(progress)
+        now = time.monotonic()
+        samples.append((now, progress.done))
+        while now - samples[0][0] > RATE_WINDOW:
+            samples.popleft()
         seconds = samples[-1][0] - samples[0][0]
         rate = int((samples[-1][1] - samples[0][1]) / seconds) if seconds else 0
         left = round((progress.size - progress.done) / rate, 1) if rate else None
@@ -294,67 +334,8 @@ class Fill:
     def _account(self, progress: Progress) -> None:
         # A peer that leaves takes along what it gave since the last look, a foreign seed even all: it
         # leaves whoever is whole.
-        self._fetched = max(sum(progress.given.values()), progress.done - self._had)
-        self._from_repository = progress.given.get(self.order.repository.address, 0)
-
-    def _nobody(self, torrent: Torrent, progress: Progress, patience: float) -> OgtorrentError:
-        image = str(self.order.metainfo.image)
-        if self.order.verify:
-            return CorruptImage(
-                image,
-                words(
-                    "{damaged} bytes do not verify and nobody sends them",
-                    damaged=progress.size - progress.done,
-                ),
-                words("Verify it again when the repository serves, or bring its previous version back."),
-            )
-        heard = torrent.tracker_trouble and words(
-            "; the tracker said: {sentence}", sentence=torrent.tracker_trouble
-        )
-        return CannotJoin(
-            words("the swarm of {image!r}", image=image),
-            words(
-                "no byte came for {seconds:.0f} s from {peers} peers{heard}",
-                seconds=patience,
-                peers=progress.peers,
-                heard=heard,
-            ),
-            words("Run this again: the repository may have published another version meanwhile.")
-            if torrent.is_refused
-            else words(
-                "Check that the repository serves and that its peer port is not blocked; what came is kept, "
-                "and the next run goes on from there."
-            ),
-        )
-
-    def _in_our_words(self, trouble: DiskTrouble | NotWritable | OSError) -> OgtorrentError:
-        image = str(self.order.metainfo.image)
-        if isinstance(trouble, OSError):
-            trouble = NotWritable.of(Path(trouble.filename or self.order.place), trouble)
-        what = str(trouble).removesuffix(".")
-        missing = self.order.metainfo.size - cached(self.order.root, self.order.metainfo.image).partial
-        free = room(self.order.cache)[0]
-        match trouble.code:
-            case errno.EDQUOT:
-                return CacheFull(image, max(0, missing), free)
-            case errno.ENOSPC if missing > free or free < RESERVE:
-                return CacheFull(image, max(0, missing), free)
-            case errno.ENOSPC:  # a disk that has less than its file system says
-                return UpdateFailed(
-                    image,
-                    os.strerror(errno.ENOSPC),
-                    words("Check the cache's disk; the next run goes on from there."),
-                )
-            case errno.EIO:
-                return CorruptImage(image, what, words("The cache's disk has errors; check it."))
-            case _ if isinstance(trouble, NotWritable):
-                return trouble
-            case errno.EROFS | errno.EACCES | errno.EPERM:
-                return NotWritable(Path(trouble.path), what)
-            case _:
-                return UpdateFailed(
-                    image, what, words("Check the cache's disk; the next run goes on from there.")
-                )
+        self._fetched = max(sum(progress.given.values()) + self._multicast, progress.done - self._had)
+        self._from_repository = progress.given.get(self.order.repository.address, 0) + self._multicast
 
     def _check_inside(self) -> None:
         """A link in the cache must not lead a download, or what is mended in place, out of it."""

@@ -66,6 +66,8 @@ def step_aside(root: Root, wanted: Metainfo) -> None:
 
 
 def _keep_old(root: Root, image: ImagePath) -> None:
+    if root.layer is not None:  # an overlay is what the repository says it is
+        return
     try:
         versions.keep(root, image)
     except (OSError, NotWritable) as error:  # a full disk, perhaps: the new one is worth more

@@ -47,6 +47,14 @@ class TorrentOptions:
         return f"{self.mode}:{self.seconds}"
 
 
+class Protocol(StrEnum):
+    """How an image comes; OpenGnsys writes them in capitals."""
+
+    TORRENT = "torrent"
+    MULTICAST = "multicast"  # the swarm mends what it loses
+    UNICAST = "unicast"  # HTTP from the repository
+
+
 class WhenFull(StrEnum):
     FAIL = "fail"
     EVICT = "evict"  # the images that were not used for longest go

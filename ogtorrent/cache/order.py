@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ogtorrent.cache.options import FAIL, Full, TorrentOptions
+from ogtorrent.cache.options import FAIL, Full, Protocol, TorrentOptions
 from ogtorrent.fetch.server import Server
 from ogtorrent.layout import Root
+from ogtorrent.multicast import MulticastSession
 from ogtorrent.swarm.metainfo import Metainfo
 
 
@@ -25,6 +26,9 @@ class Order:
     verify: bool
     name: str  # of this PC, as people know it
     full: Full = FAIL
+    laid_over: str = ""  # of an overlay, its image's name in the cache: that must not give its room
+    protocol: Protocol = Protocol.TORRENT
+    session: MulticastSession | None = None  # of multicast; the repository's own where it is None
 
     @property
     def place(self) -> Path:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ogtorrent.cache.inventory import Cached, Holding, Kind
 from ogtorrent.cache.options import FAIL, Full, WhenFull
+from ogtorrent.layout import Root
 from ogtorrent.swarm.metainfo import Metainfo
 
 RESERVE = 1024 * 1024  # bytes for sidecars and directories, beyond the image
@@ -29,6 +30,13 @@ class UpToDate:
 @dataclass(frozen=True)
 class BringBack:
     """It is the previous version: let the two change places."""
+
+
+@dataclass(frozen=True)
+class Adopt:
+    """It stands whole in another tree of the cache: move it."""
+
+    root: Root
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class NoSpace:
     total: int
 
 
-Plan = UpToDate | BringBack | Check | Fetch | InPlace | NoSpace
+Plan = UpToDate | BringBack | Adopt | Check | Fetch | InPlace | NoSpace
 
 
 def plan(
@@ -71,13 +79,16 @@ def plan(
     verify: bool,
     checked: bool = False,
     full: Full = FAIL,
+    elsewhere: Root | None = None,
 ) -> Plan:
-    """`checked`: a Check was done and found another image."""
+    """`checked`: a Check was done and found another image. `elsewhere`: the tree that has it whole."""
     same = cached.beside is not None and cached.beside.info_hash == wanted.info_hash
     if same and cached.described:
         return Check(mend=True) if verify else UpToDate()
     if cached.previous is not None and cached.previous.info_hash == wanted.info_hash:
         return BringBack()
+    if elsewhere is not None and not cached.stands:
+        return Adopt(elsewhere)
     # An unfinished download is worth more than a guess. Without one, what stands there undescribed
     # is worth a read: this version, touched since; or one that was copied here by hand, or landed
     # just before the power went.

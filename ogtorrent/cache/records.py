@@ -71,6 +71,16 @@ def pin(cache: Path, name: str, pinned: bool) -> None:
     _change(cache, changed)
 
 
+def move(cache: Path, name: str, to: str) -> None:
+    """Raises NotWritable."""
+
+    def moved(records: dict[str, Record]) -> None:
+        if name in records:
+            records[to] = records.pop(name)
+
+    _change(cache, moved)
+
+
 def forget(cache: Path, name: str) -> None:
     """Raises NotWritable."""
     _change(cache, lambda records: records.pop(name, None))

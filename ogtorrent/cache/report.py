@@ -13,7 +13,7 @@ from typing import Any
 from ogtorrent.cache import events
 from ogtorrent.cache.order import Order
 from ogtorrent.swarm.session import Work
-from ogtorrent.swarm.torrent import Sight
+from ogtorrent.swarm.sight import Sight
 
 NEIGHBOURS = 16  # the busiest
 PARTS = 48  # of the image, of which each is as rare as its rarest piece
@@ -95,9 +95,9 @@ def _doing(last: events.Event) -> str:
     match last:
         case events.Alone() | events.Started() | events.Checking() | events.MakingRoom():
             return "checking"
-        case events.Progress():
+        case events.Progress() | events.Gathering() | events.BySwarm():
             return "filling"
-        case events.Done():
+        case events.Overlay() | events.Done():
             return "done"
         case events.Failed():
             return "failed"

@@ -9,7 +9,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ogtorrent.cache import control, events, versions
 from ogtorrent.cache.control import Hold, Home, Look, Stop, Tending
 from ogtorrent.cache.fill import Company, Fill, Tell
 from ogtorrent.cache.inventory import cached
+from ogtorrent.cache.leechers import Leechers
 from ogtorrent.cache.options import Mode
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.reporter import Reporter
@@ -247,14 +248,22 @@ class Seeder:
             self.drop(place)
             log.info("%s: gives up its room", place)
 
+    @contextlib.contextmanager
+    def _hold(self, place: Path) -> Iterator[None]:
+        """Somebody changes the files there. Raises ImageLocked."""
+        if place in self._fills or place in self._held:
+            raise ImageLocked(name_in(self._cache, place), words("it is being brought into this cache"))
+        self._held.add(place)
+        try:
+            yield
+        finally:
+            self._held.discard(place)
+
     async def _let_go(self, hold: Hold, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         place = hold.root.image(hold.image)
-        if place in self._fills or place in self._held:
-            raise ImageLocked(str(hold.image), words("it is being brought into this cache"))
-        self._held.add(place)
-        seeding = self._take_back(place) if place in self._seeding else None
-        trackers = seeding.torrent.trackers if seeding is not None else []
-        try:
+        with self._hold(place):
+            seeding = self._take_back(place) if place in self._seeding else None
+            trackers = seeding.torrent.trackers if seeding is not None else []
             if seeding is not None:
                 seeding.session.remove(seeding.torrent)
                 log.info("%s: let go", place)
@@ -266,8 +275,6 @@ class Seeder:
                 torrent = seeding.session.add(found.beside, place, trackers, Start.WHOLE)
                 self._seeding[place] = Seeding(torrent, seeding.session, seeding.until, None)
                 log.info("%s: taken up again", place)
-        finally:
-            self._held.discard(place)
 
     async def _follow(self, order: Order, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Send a fill's events until it ends; a command that goes away gives it up, unless others follow."""
@@ -275,6 +282,10 @@ class Seeder:
         if order.place in self._held:
             raise ImageLocked(str(order.metainfo.image), words("it is being changed in this cache"))
         if running is None:
+            info_hash = order.metainfo.info_hash
+            if any(one.fill.order.metainfo.info_hash == info_hash for one in self._fills.values()):
+                why = words("it is being brought into another tree of this cache")
+                raise ImageLocked(str(order.metainfo.image), why)
             running = self._begin(order)
         elif running.fill.order.metainfo.info_hash != order.metainfo.info_hash:
             locked = ImageLocked(
@@ -323,7 +334,9 @@ class Seeder:
                 listener.put_nowait(event)
             reporter.hear(event)
 
-        fill = Fill(order, session, seeded, Company(self._tending, self._promised, self._give_up), tell)
+        fill = Fill(
+            order, session, seeded, Company(self._tending, self._promised, self._give_up, self._hold), tell
+        )
         reporter = Reporter(order, session, self._address, lambda: fill.torrent)
         reporting = self._start_reports(reporter)
         until = seeding.until if seeding is not None else 0.0
@@ -380,22 +393,6 @@ class Seeder:
         for reporting in self._reporting:
             reporting.cancel()
         await asyncio.gather(*self._reporting, return_exceptions=True)
-
-
-class Leechers:
-    """The session of those that only take, opened when the first one comes."""
-
-    def __init__(self, address: str, stack: contextlib.AsyncExitStack) -> None:
-        self._address, self._stack = address, stack
-        self._session: Session | None = None
-
-    @property
-    def session(self) -> Session:
-        if self._session is None:
-            self._session = Session(policy.leecher(self._address, 0))
-            self._session.meet_neighbours(self._address)
-            self._stack.push_async_callback(self._session.close)
-        return self._session
 
 
 async def _send(writer: asyncio.StreamWriter, event: events.Event) -> None:

@@ -20,7 +20,7 @@ from ogtorrent.cache.inventory import standing_image
 from ogtorrent.cache.mounts import Mounts, Standing
 from ogtorrent.cache.seeder import Seeder, log_to_stderr, stop_on_signals
 from ogtorrent.errors import NoCache, NotWritable
-from ogtorrent.layout import ImagePath, Root, Sidecar, cache_roots
+from ogtorrent.layout import ImagePath, Root, Sidecar, cache_roots, overlay_roots
 from ogtorrent.watch import ANYWAY, Changes
 
 log = logging.getLogger(__name__)
@@ -160,7 +160,7 @@ class Keeper:
     def _torrents(self) -> dict[Path, tuple[Root, ImagePath, Signature]]:
         found = {}
         try:
-            for root in cache_roots(self._standing.path):
+            for root in (*cache_roots(self._standing.path), *overlay_roots(self._standing.path)):
                 for image in root.torrent_images():
                     try:
                         status = root.sidecar(image, Sidecar.TORRENT).stat()

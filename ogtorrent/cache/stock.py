@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ogtorrent.cache import control, records, removal, versions
+from ogtorrent.cache import control, overlays, records, removal, versions
 from ogtorrent.cache.inventory import Cached, cached
 from ogtorrent.cache.records import Record
 from ogtorrent.errors import AmbiguousImage, BadName, ImagePinned, NotInCache, NotWritable
-from ogtorrent.layout import ImagePath, Root, cache_roots, name_in
+from ogtorrent.layout import ImagePath, Root, cache_roots, name_in, overlay_roots
 from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.words import words
 
@@ -31,7 +31,7 @@ class Item:
 
 def stock(cache: Path) -> Iterator[Item]:
     known = records.read(cache)
-    for root in cache_roots(cache):
+    for root in (*cache_roots(cache), *overlay_roots(cache)):
         images = {*root.images(), *root.hidden(), *root.torrent_images()}
         for image in sorted(images):
             found = cached(root, image)
@@ -74,6 +74,7 @@ def remove(cache: Path, names: Sequence[str], force: bool) -> None:
     for root, image in images:
         with control.held(cache, root, image), _writing(root, image):
             removal.remove_image(root, image)
+        overlays.remove_all(cache, root, image)
         with contextlib.suppress(NotWritable):  # it is gone, whatever is remembered of it
             records.forget(cache, name_in(cache, root.image(image)))
 

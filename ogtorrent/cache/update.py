@@ -8,16 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ogtorrent.cache import absence, control, events, partition
+from ogtorrent.cache import absence, adoption, control, events, overlays, partition
 from ogtorrent.cache.control import Seeder
 from ogtorrent.cache.inventory import cached, holdings
-from ogtorrent.cache.options import FAIL, Full, Mode, TorrentOptions
+from ogtorrent.cache.options import FAIL, Full, Mode, Protocol, TorrentOptions
 from ogtorrent.cache.order import Order
+from ogtorrent.cache.overlays import Applying
 from ogtorrent.cache.plan import Plan, Room, plan
-from ogtorrent.errors import OgtorrentError, RepositoryUnreachable
+from ogtorrent.errors import OgtorrentError, OverlayFailed, RepositoryUnreachable
 from ogtorrent.fetch import catalogue
 from ogtorrent.fetch.server import DEFAULT_PORT, Server
 from ogtorrent.layout import ImagePath, Root, cache_root
+from ogtorrent.multicast import MulticastSession
 from ogtorrent.swarm.metainfo import Metainfo
 
 
@@ -30,6 +32,8 @@ def update(
     verify: bool,
     name: str | None,
     full: Full,
+    protocol: Protocol = Protocol.TORRENT,
+    session: MulticastSession | None = None,
 ) -> Iterator[events.Event]:
     """Begin, and return the events to come, the last one Done or Failed. Raises OgtorrentError.
 
@@ -41,7 +45,9 @@ def update(
     repository = Server.parse(server)
     seeder = Seeder(cache, address)
     seeder.start()
+    name = _host() if name is None else name
     root, wanted, told = _wanted(repository, image, cache)
+    applying = overlays.Applying() if told else overlays.ask(repository, image, root.mirror, name, address)
     # The tracker that this seat can reach comes first, whatever name the repository has for itself.
     trackers = dict.fromkeys((repository.announce, *wanted.trackers))
     order = Order(
@@ -52,10 +58,26 @@ def update(
         tuple(trackers),
         repository,
         verify,
-        _host() if name is None else name,
+        name,
         full,
+        protocol=protocol,
+        session=session,
     )
-    return itertools.chain(told, seeder.update(order))
+    return itertools.chain(told, _with_overlays(seeder.update(order), applying, order, seeder))
+
+
+def _with_overlays(
+    happens: Iterator[events.Event], applying: Applying, order: Order, seeder: Seeder
+) -> Iterator[events.Event]:
+    """The image is done when what is laid over it is."""
+    for event in happens:
+        if isinstance(event, events.Done):
+            try:
+                yield from overlays.bring(applying, order, seeder)
+            except OverlayFailed as error:
+                yield events.Failed(str(error), error.exit_code)
+                return
+        yield event
 
 
 def _wanted(repository: Server, image: ImagePath, cache: Path) -> tuple[Root, Metainfo, list[events.Event]]:
@@ -80,7 +102,8 @@ def rehearse(
     tending = control.look(cache) or control.Tending({}, {}, {}, [])
     held = holdings(cache, root.image(image), tending.taking, {*tending.filling, *tending.held})
     room = Room(*partition.room(cache), list(held))
-    return plan(offer.metainfo, cached(root, image), room, verify, full=full), room
+    other = adoption.elsewhere(cache, root, offer.metainfo)
+    return plan(offer.metainfo, cached(root, image), room, verify, full=full, elsewhere=other), room
 
 
 def verify(cache: Path, root: Root, known: Metainfo, address: str) -> Iterator[events.Event]:

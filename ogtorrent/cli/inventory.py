@@ -8,12 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 import click
-import msgspec
 
 from ogtorrent import layout
 from ogtorrent.errors import UnknownEntry
 from ogtorrent.layout import Layer, Tree
-from ogtorrent.repository.console import forms
 from ogtorrent.repository.inventory import (
     Change,
     Client,
@@ -59,7 +57,9 @@ def client() -> None:
 def list_groups(root: Path | None, in_json: bool) -> None:
     inventory = _kept(root).read()
     if in_json:
-        _print_json(forms.Groups(forms.inventory_told(inventory).groups))
+        from ogtorrent.repository.console import forms
+
+        _print_json(forms.Groups([forms.group_told(one) for one in inventory.every_group()]))
         return
     for one in inventory.every_group():
         members = sum(member.group == one.name for member in inventory.clients.values())
@@ -98,6 +98,8 @@ def list_clients(of: str | None, root: Path | None, in_json: bool) -> None:
         raise UnknownEntry(Layer.GROUP, of)
     found = [one for one in inventory.every_client() if of is None or one.group == of]
     if in_json:
+        from ogtorrent.repository.console import forms
+
         _print_json(forms.Clients([forms.client_told(one) for one in found]))
         return
     for one in found:
@@ -167,6 +169,8 @@ def _edit(before: Entry, after: Entry) -> Sequence[Change]:
 def _change(root: Path | None, in_json: bool, decide: Callable[[Inventory], Sequence[Change]]) -> None:
     done = _kept(root).change(decide, datetime.now())
     if in_json:
+        from ogtorrent.repository.console import forms
+
         _print_json(forms.changes_told(done))
         return
     for one in done:
@@ -189,5 +193,7 @@ def _told(done: Done) -> str:
     return words("{name}: changed", name=after.name)
 
 
-def _print_json(told: msgspec.Struct) -> None:
+def _print_json(told: object) -> None:
+    import msgspec  # as the server answers; what people read does without it
+
     click.echo(msgspec.json.format(msgspec.json.encode(told)).decode())

@@ -57,13 +57,20 @@ def publish(
     worst = 0
     for path in images:
         try:
-            _publish_one(
-                path.absolute(), layout.recognise(root) if root else layout.enclosing(path), trackers, again
-            )
+            _publish_one(path.absolute(), _root_of(path.absolute(), root), trackers, again)
         except OgtorrentError as error:  # the other images are not this one's fault
             click.echo(f"ogtorrent: {error}", err=True)
             worst = worst or error.exit_code
     sys.exit(worst)
+
+
+def _root_of(path: Path, folder: Path | None) -> Root:
+    """That of images or, for an overlay, of its layer."""
+    if folder is None:
+        return layout.enclosing(path)
+    images = layout.recognise(folder)
+    layers = (root for root in layout.Tree(images).layers if path.is_relative_to(root.path))
+    return next(layers, images)
 
 
 def _publish_one(path: Path, root: Root, trackers: tuple[str, ...], again: bool) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import json
+import sys
+import time
 from pathlib import Path
 
 import click
@@ -11,8 +15,9 @@ import psutil
 from ogtorrent import layout
 from ogtorrent.cli import inventory
 from ogtorrent.cli.stock import cache_option
-from ogtorrent.errors import NoCache
-from ogtorrent.layout import Here, ImagePath, Layout
+from ogtorrent.errors import NoCache, NotWritable, UnfitImage, UnfitInventory
+from ogtorrent.layout import Here, ImagePath, Layout, Tree
+from ogtorrent.repository.check import Fault, Finding
 from ogtorrent.words import words
 
 
@@ -27,7 +32,7 @@ def repo() -> None:
         "Its folders belong to whom the folder above them belongs."
     )
 )
-@click.argument("root", metavar="ROOT", type=click.Path(path_type=Path))
+@click.argument("root", metavar=words("ROOT"), type=click.Path(path_type=Path))
 @click.option(
     "--layout",
     "name",
@@ -52,13 +57,102 @@ def init(root: Path, name: str, package: str) -> None:
 
 @repo.command(
     help=words(
+        "Say what is wrong with the tree ROOT; without it, with that of OpenGnsys on this machine. A server "
+        "may run meanwhile.\n\n"
+        "Ends with 5 where something is wrong still."
+    )
+)
+@click.argument("root", required=False, metavar=words("[ROOT]"), type=click.Path(path_type=Path))
+@click.option(
+    "--fix", is_flag=True, help=words("Mend what is safe to mend; no image and no overlay is touched.")
+)
+@click.option("--json", "as_json", is_flag=True, help=words("As one JSON object."))
+def check(root: Path | None, fix: bool, as_json: bool) -> None:
+    from ogtorrent.repository.check import examine
+    from ogtorrent.repository.kept import Kept
+    from ogtorrent.repository.survey import look, mend
+
+    found = layout.default_root() if root is None else layout.recognise(root)
+    if fix:
+        with contextlib.suppress(UnfitInventory):  # which is told
+            Kept(Tree(found)).finish()
+    findings, left, told = examine(look(Tree(found)), time.time()), 0, []
+    for finding in findings:
+        mended, why = False, ""
+        if fix and finding.mend is not None:
+            try:
+                mend(finding.mend)
+                mended = True
+            except (NotWritable, UnfitInventory) as error:
+                why = str(error)
+        left += not mended
+        path = click.format_filename(finding.path)
+        told.append({"path": path, "fault": str(finding.fault), "detail": finding.detail, "mended": mended})
+        if not as_json:
+            click.echo(f"{path}: {_fault(finding)}{_mended(finding, fix, mended)}")
+        if why:
+            click.echo(f"ogtorrent: {why}", err=True)
+    if as_json:
+        answer = {"root": str(found.path), "layout": str(found.mirror.layout), "faults": told}
+        click.echo(json.dumps(answer, ensure_ascii=False))
+    elif not findings:
+        click.echo(
+            words("{path}: {layout} layout, nothing is wrong", path=found.path, layout=found.mirror.layout)
+        )
+    sys.exit(UnfitImage.exit_code if left else 0)
+
+
+def _mended(finding: Finding, fix: bool, mended: bool) -> str:
+    if mended:
+        return "; " + words("mended")
+    return "; " + words("--fix mends it") if finding.mend is not None and not fix else ""
+
+
+def _fault(finding: Finding) -> str:
+    match finding.fault:
+        case Fault.STRAY:
+            return words("the image that it belongs to is gone")
+        case Fault.NO_IMAGE:
+            return words("a torrent whose image is gone")
+        case Fault.NO_TORRENT:
+            return words("not published; `ogtorrent serve` does it, or `ogtorrent publish`")
+        case Fault.STALE:
+            return words("it does not describe the image that stands there")
+        case Fault.UNFIT:
+            return words("it cannot be published: {why}", why=finding.detail)
+        case Fault.UNNAMEABLE:
+            return words("its name is not UTF-8; rename it")
+        case Fault.LOCKED:
+            return words("a lock of more than a day keeps the image back; remove it if nobody writes")
+        case Fault.ASIDE:
+            return words("left over from a sidecar that was not written to its end")
+        case Fault.UNFINISHED:
+            return words("a download that nobody has gone on with for a day; remove it if nobody will")
+        case Fault.OWNER:
+            return words("whom the tree belongs to cannot write into this folder")
+        case Fault.UNREADABLE:
+            return words("not everybody who may read the tree may read this")
+        case Fault.WORLD_WRITABLE:
+            return words("everybody may write here")
+        case Fault.NO_FOLDER:
+            return words("the folder is missing")
+        case Fault.UNKNOWN:
+            return words("the console knows nobody of this name")
+        case Fault.NOT_THERE:
+            return words("the console knows it, and its folder is missing")
+        case Fault.INVENTORY:
+            return finding.detail
+
+
+@repo.command(
+    help=words(
         "Move the legacy tree ROOT, .../opengnsys/images, to the current layout: .../opengnsys/repo/images."
         "\n\n"
         "Servers and seats may go on meanwhile: the old path leads to the new one from then on. Cut off "
         "anywhere, it goes on when it is run again."
     )
 )
-@click.argument("root", metavar="ROOT", type=click.Path(path_type=Path))
+@click.argument("root", metavar=words("ROOT"), type=click.Path(path_type=Path))
 @click.option(
     "--to",
     "target",
@@ -83,22 +177,20 @@ def migrate(root: Path, target: str, dry_run: bool) -> None:
         "LINK_OLD": words("{old}: a link to {new}", old=move.old, new=move.new),
         "LINK_NEW": words("{new}: a link to {old}, a disk of its own", old=move.old, new=move.new),
     }
-    done = False
+    done = set()
     for step in plan(move.look()) if dry_run else move.run():
         click.echo(told[step.name])
-        done = True
+        done.add(step.name)
     if not done:
         click.echo(words("{path}: a tree of the current layout, nothing to do", path=move.tree.top))
     elif not dry_run:
-        click.echo(
-            words(
-                "A server that runs goes on. Start it with {path} from now on; what is exported by NFS as "
-                "{old} is to be exported as {new}.",
-                path=move.tree.top,
-                old=move.old,
-                new=move.new,
+        click.echo(words("A server that runs goes on; start it with {path} from now on.", path=move.tree.top))
+        if "EXCHANGE" in done:
+            click.echo(
+                words(
+                    "What is exported by NFS as {old} is to be exported as {new}.", old=move.old, new=move.new
+                )
             )
-        )
 
 
 _root = click.option(

@@ -5,17 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from ogtorrent import layout
+from ogtorrent import layout, settings
 from ogtorrent.layout import Layout
-from ogtorrent.repository.addresses import parse_listen, parse_networks, parse_rooms
+from ogtorrent.repository.addresses import Network, parse_listen, parse_networks, parse_rooms
+from ogtorrent.repository.mirror.source import checked
 from ogtorrent.repository.serve import Served, Wanted
 from ogtorrent.repository.serve import serve as run
 from ogtorrent.repository.token import configured_token, token_in
 from ogtorrent.words import words
+
+
+def _by(parse: Callable[[Any], object]) -> Callable[[click.Context, click.Parameter, Any], object]:
+    """An option's callback: what is wrong is told while it is known where it was given."""
+    return lambda context, parameter, given: parse(given)
 
 
 @click.command(
@@ -27,6 +35,17 @@ from ogtorrent.words import words
 )
 @click.argument("root", required=False, metavar=words("[ROOT]"), type=click.Path(path_type=Path))
 @click.option(
+    "--settings",
+    metavar=words("FILE"),
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=settings.take,
+    help=words(
+        "A TOML file that sets any of these options, and root; what the command line says counts before it."
+    ),
+)
+@click.option(
     "--layout",
     "name",
     type=click.Choice([str(name) for name in Layout]),
@@ -37,6 +56,7 @@ from ogtorrent.words import words
     default="0.0.0.0:6969",
     show_default=True,
     metavar=words("ADDRESS:PORT"),
+    callback=_by(parse_listen),
     help=words("Tracker, page and catalogue."),
 )
 @click.option(
@@ -56,6 +76,7 @@ from ogtorrent.words import words
 @click.option(
     "--allow",
     multiple=True,
+    callback=_by(parse_networks),
     metavar=words("NETWORK"),
     help=words(
         "A network whose PCs may announce, such as 158.42.0.0/16, besides the private ones and those of "
@@ -65,6 +86,7 @@ from ogtorrent.words import words
 @click.option(
     "--trust-proxy",
     multiple=True,
+    callback=_by(parse_networks),
     metavar=words("NETWORK"),
     help=words("A proxy whose X-Forwarded-For says who is announcing. May be repeated."),
 )
@@ -72,6 +94,7 @@ from ogtorrent.words import words
     "--room",
     "rooms",
     multiple=True,
+    callback=_by(parse_rooms),
     metavar=words("[NAME=]NETWORK"),
     help=words(
         "A network whose PCs sit together, such as aula1=10.1.1.0/24; by default each /24 of IPv4, each /64 "
@@ -87,6 +110,12 @@ from ogtorrent.words import words
     ),
 )
 @click.option(
+    "--access-log",
+    metavar=words("FILE"),
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help=words("A line for each request to the tracker goes there; - is standard error."),
+)
+@click.option(
     "--token-file",
     type=click.Path(path_type=Path),
     metavar=words("FILE"),
@@ -96,19 +125,42 @@ from ogtorrent.words import words
     ),
 )
 @click.option(
+    "--mirror",
+    "mirrors",
+    multiple=True,
+    metavar=words("SOURCE"),
+    help=words(
+        "Keep the images of another repository, http://SERVER[:PORT], or of a mounted folder, in step here. "
+        "May be repeated."
+    ),
+)
+@click.option(
+    "--mirror-image",
+    "mirrored",
+    multiple=True,
+    metavar="GLOB",
+    help=words(
+        "Mirror these alone, such as 'aula1/*' or 'windows*.img'; with a slash it is of the whole path, "
+        "without one of the name. May be repeated."
+    ),
+)
+@click.option(
     "-v", "--verbose", is_flag=True, help=words("Log also what is only of interest to a developer.")
 )
 def serve(
     root: Path | None,
     name: str | None,
-    listen: str,
+    listen: tuple[str, int],
     peer_port: int,
     announce: tuple[str, ...],
-    allow: tuple[str, ...],
-    trust_proxy: tuple[str, ...],
-    rooms: tuple[str, ...],
+    allow: list[Network],
+    trust_proxy: list[Network],
+    rooms: dict[Network, str],
     store: str | None,
+    access_log: Path | None,
     token_file: Path | None,
+    mirrors: tuple[str, ...],
+    mirrored: tuple[str, ...],
     verbose: bool,
 ) -> None:
     logging.basicConfig(
@@ -118,7 +170,6 @@ def serve(
         stream=sys.stderr,
     )
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
-    address, port = parse_listen(listen)
     found = layout.default_root() if root is None else layout.recognise(root, Layout(name) if name else None)
     click.echo(words("{path}: {layout} layout", path=found.path, layout=found.mirror.layout))
 
@@ -139,14 +190,16 @@ def serve(
 
     wanted = Wanted(
         found,
-        address,
-        port,
+        *listen,
         peer_port,
         announce,
-        parse_networks(allow),
-        parse_networks(trust_proxy),
-        parse_rooms(rooms),
+        allow,
+        trust_proxy,
+        rooms,
         store,
+        access_log,
         token_in(token_file) if token_file is not None else configured_token(),
+        [checked(source) for source in mirrors],
+        mirrored,
     )
     asyncio.run(run(wanted, ready))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,9 +54,22 @@ class Swarm:
     seats: tuple[Seat, ...]
 
 
-def read(answer: object) -> tuple[Swarm, ...]:
-    """The swarms of `/api/v1/swarms`. Raises ValueError where it is nothing of the kind."""
-    return tuple(_swarm(fields) for fields in _objects(_object(answer), "swarms"))
+@dataclass(frozen=True)
+class Picture:
+    """`unseen`: how many PCs of a room are listed and in no swarm, by its name."""
+
+    swarms: tuple[Swarm, ...]
+    unseen: Mapping[str, int]
+
+
+def read(answer: object) -> Picture:
+    """What `/api/v1/swarms` answers. Raises ValueError where it is nothing of the kind."""
+    fields = _object(answer)
+    unseen = _objects(fields, "unseen") if "unseen" in fields else ()  # a server of before has none
+    return Picture(
+        tuple(_swarm(swarm) for swarm in _objects(fields, "swarms")),
+        Counter(plain(pc.get("room")) for pc in unseen),
+    )
 
 
 def _swarm(fields: Mapping[str, Any]) -> Swarm:
@@ -137,8 +151,9 @@ class Frame:
     height: int | None = None
     ascii: bool = False
 
-    def draw(self, server: str, swarms: Sequence[Swarm], now: float, warning: str = "") -> Text:
+    def draw(self, server: str, picture: Picture, now: float, warning: str = "") -> Text:
         """Whoever needs somebody first, then every image on its way, then the seats of each room."""
+        swarms = picture.swarms
         title = self.words("Repository {server}", server=server)
         lines = [self._spread(Text(title, "bold"), Text(self._clock(now)))]
         lines += self._sentence("", warning, "bold red") if warning else ()
@@ -146,7 +161,7 @@ class Frame:
         seated = [swarm for swarm in swarms if swarm.seats]
         for swarm in seated:
             lines += [Text(), *self._swarm(swarm, now)]
-        lines += self._rooms(seated)
+        lines += self._rooms(seated, picture.unseen)
         lines += [Text(), *self._sentence("", self._rest(len(swarms) - len(seated), len(seated)), "dim")]
         if self.height is not None and len(lines) > self.height:
             kept = max(1, self.height - 1)
@@ -211,7 +226,7 @@ class Frame:
             )
         return ""
 
-    def _rooms(self, swarms: Sequence[Swarm]) -> list[Text]:
+    def _rooms(self, swarms: Sequence[Swarm], unseen: Mapping[str, int]) -> list[Text]:
         """Seats on their way or in trouble as tiles, those that are done as a count."""
         rooms: dict[tuple[str, str], list[Seat]] = {}
         for swarm in swarms:
@@ -223,6 +238,8 @@ class Frame:
             title = "  ".join(name for name in names if name) or self.words("seats")
             done = sum(seat.state == "done" for seat in seats)
             count = self.words("{done} of {count} done", done=done, count=len(seats))
+            if missed := unseen.get(names[0], 0):
+                count = self.words("{done}, {count} not seen", done=count, count=missed)
             heading = self._spread(Text(title, "bold"), Text(count))
             open_ones = sorted((seat for seat in seats if seat.state != "done" or seat.trouble), key=_urgency)
             if open_ones:

@@ -93,7 +93,7 @@ def _row(item: Item, tending: Tending | None) -> list[str]:
         peers = tending.seeding[item.name]
         states.append(words.plural("seeding, 1 peer", "seeding, {count} peers", peers))
     return [
-        str(item.image),
+        item.root.called(item.image),
         str(item.root.mirror.layout),
         words.bytes(whole.size if whole is not None else found.standing) if found.stands else "",
         _version(whole),
@@ -116,7 +116,7 @@ def _facts(item: Item, tending: Tending | None) -> dict[str, Any]:
     none: Mapping[str, int] = {}
     whole = found.beside if found.described else None
     return {
-        "image": str(item.image),
+        "image": item.root.called(item.image),
         "layout": str(item.root.mirror.layout),
         "path": str(item.root.image(item.image)),
         "stands": found.stands,
@@ -162,17 +162,17 @@ def verify(image: str | None, directory: Path | None, address: str) -> None:
         last: events.Event | None = None
         for last in begin(cache, root, known, address):
             if isinstance(last, events.Done):
-                click.echo(_verified(last))
+                click.echo(_verified(root.called(one), last))
         if isinstance(last, events.Failed):
             click.echo(f"ogtorrent: {last.message}", err=True)
             worst = max(worst, last.exit_code)
     sys.exit(worst)
 
 
-def _verified(done: events.Done) -> str:
+def _verified(image: str, done: events.Done) -> str:
     if not done.fetched:
-        return words("{image}: whole, nothing to fetch", image=done.image)
-    return words("{image}: mended, {bytes} fetched", image=done.image, bytes=words.bytes(done.fetched))
+        return words("{image}: whole, nothing to fetch", image=image)
+    return words("{image}: mended, {bytes} fetched", image=image, bytes=words.bytes(done.fetched))
 
 
 @click.command(help=words("Take images out of the cache, with their previous versions."))

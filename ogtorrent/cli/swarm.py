@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 
 from ogtorrent.cli import status as picture
-from ogtorrent.cli.status import Frame, Swarm
+from ogtorrent.cli.status import Frame, Picture
 from ogtorrent.errors import NotARepository, RepositoryUnreachable
 from ogtorrent.fetch.server import Server
 from ogtorrent.words import words
@@ -40,23 +40,23 @@ def status(server: str, once: bool) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a PC may have a name that this terminal has no letters for
     console = Console(highlight=False)
-    swarms = _ask(repository)
+    seen = _ask(repository)
     if once or not console.is_terminal:
-        console.print(_frame(console, once=True).draw(str(repository), swarms, time.time()))
+        console.print(_frame(console, once=True).draw(str(repository), seen, time.time()))
         return
     with contextlib.suppress(KeyboardInterrupt):
-        _watch(repository, swarms, console)
+        _watch(repository, seen, console)
 
 
-def _watch(repository: Server, swarms: tuple[Swarm, ...], console: Console) -> None:
+def _watch(repository: Server, seen: Picture, console: Console) -> None:
     warning = ""
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
-            shown = _frame(console).draw(str(repository), swarms, time.time(), warning)
+            shown = _frame(console).draw(str(repository), seen, time.time(), warning)
             live.update(shown, refresh=True)
             time.sleep(EVERY)
             try:
-                swarms, warning = _ask(repository), ""
+                seen, warning = _ask(repository), ""
             except (RepositoryUnreachable, NotARepository) as error:
                 warning = str(error)
 
@@ -66,7 +66,7 @@ def _frame(console: Console, once: bool = False) -> Frame:
     return Frame(words, console.width, height, console.options.ascii_only)
 
 
-def _ask(repository: Server) -> tuple[Swarm, ...]:
+def _ask(repository: Server) -> Picture:
     """Raises RepositoryUnreachable, NotARepository."""
     code, body = repository.get("/api/v1/swarms", LARGEST_ANSWER)
     try:

@@ -10,14 +10,16 @@ from pathlib import Path
 import click
 
 from ogtorrent.cache import events
-from ogtorrent.cache.options import Full, TorrentOptions, WhenFull, when_full
-from ogtorrent.cache.plan import BringBack, Check, Fetch, InPlace, NoSpace, UpToDate
+from ogtorrent.cache.options import Full, Protocol, TorrentOptions, WhenFull, when_full
+from ogtorrent.cache.plan import Adopt, BringBack, Check, Fetch, InPlace, NoSpace, UpToDate
 from ogtorrent.cache.removal import making_room
 from ogtorrent.cache.update import rehearse, update
 from ogtorrent.errors import CacheFull, OgtorrentError
 from ogtorrent.layout import ImagePath
+from ogtorrent.multicast import MulticastSession
 from ogtorrent.words import words
 
+SEEDING = "peer:3600"
 PLAIN_EVERY = 3.0  # seconds between lines where there is no terminal
 
 
@@ -39,11 +41,20 @@ PLAIN_EVERY = 3.0  # seconds between lines where there is no terminal
     help=words("The cache; the partition labelled CACHE by default."),
 )
 @click.option(
-    "--session",
-    default="peer:3600",
+    "--protocol",
+    type=click.Choice([str(protocol) for protocol in Protocol], case_sensitive=False),
+    default="torrent",
     show_default=True,
-    metavar=words("MODE:SECONDS"),
-    help=words("peer or seeder: seed that long afterwards; leecher: only take."),
+    metavar=words("PROTOCOL"),
+    help=words("torrent; multicast, which the swarm mends; or unicast: HTTP from the repository."),
+)
+@click.option(
+    "--session",
+    metavar=words("SESSION"),
+    help=words(
+        "MODE:SECONDS; peer or seeder: seed that long afterwards; leecher: only take. peer:3600 by default. "
+        "With multicast, PORTBASE:METHOD:ADDRESS:SPEEDM:CLIENTS:WAIT; the image's own by default."
+    ),
 )
 @click.option(
     "--address",
@@ -71,7 +82,8 @@ def update_cache(
     subdir: str,
     image: str,
     directory: Path | None,
-    session: str,
+    protocol: str,
+    session: str | None,
     address: str,
     name: str | None,
     verify: bool,
@@ -83,12 +95,18 @@ def update_cache(
     show = _show_json if as_json else _show_terminal if sys.stdout.isatty() else _show_plain
     try:
         wanted = ImagePath.of(subdir, image)
-        options = TorrentOptions.parse(session)
+        way = Protocol(protocol.lower())
+        multicast, options = None, TorrentOptions.parse(SEEDING)
+        if session is not None and way is Protocol.MULTICAST:
+            multicast = MulticastSession.parse(session)
+        elif session is not None:
+            options = TorrentOptions.parse(session)
         full = Full(WhenFull(action) if action is not None else when_full(), evict_seeding)
         if dry_run:
             _rehearse(server, wanted, directory, verify, full, as_json)
             return
-        last = show(update(server, wanted, directory, options, address, verify, name, full))
+        happens = update(server, wanted, directory, options, address, verify, name, full, way, multicast)
+        last = show(happens)
     except OgtorrentError as error:
         last = events.Failed(str(error), error.exit_code)
         if as_json:
@@ -107,7 +125,7 @@ def _rehearse(
     match step:
         case NoSpace(needed, free, total):
             raise CacheFull(str(image), needed, free, total)
-        case UpToDate():
+        case UpToDate() | Adopt():
             line = words("{image}: whole, nothing to fetch", image=image)
         case BringBack():
             line = words("{image}: it is the previous version, nothing to fetch", image=image)
@@ -132,7 +150,7 @@ def _show_json(happens: Iterator[events.Event]) -> events.Event | None:
 def _show_plain(happens: Iterator[events.Event]) -> events.Event | None:
     told, last = 0.0, None
     for last in happens:
-        if isinstance(last, events.Progress | events.Checking):
+        if isinstance(last, events.Progress | events.Checking | events.Gathering):
             if time.monotonic() - told < PLAIN_EVERY:
                 continue
             told = time.monotonic()
@@ -159,13 +177,15 @@ def _show_terminal(happens: Iterator[events.Event]) -> events.Event | None:
         bar = progress.add_task("", image="", told="", total=None)
         for last in happens:
             match last:
-                case events.Alone():
+                case events.Alone() | events.BySwarm():
                     progress.console.print(describe(last))
                 case events.Started():
                     progress.update(bar, image=last.image, total=last.size)
                 case events.Checking():
                     progress.update(bar, completed=last.done, told=words("checking what is there"))
-                case events.MakingRoom():
+                case events.Gathering():
+                    progress.update(bar, told=describe(last))
+                case events.MakingRoom() | events.Overlay():
                     progress.console.print(describe(last), markup=False)
                 case events.Progress():
                     progress.update(bar, completed=last.done, told=_figures(last))
@@ -191,8 +211,19 @@ def describe(event: events.Event) -> str:
             return words("checking what is there: {part}", part=part)
         case events.MakingRoom():
             return _room(event)
+        case events.Gathering():
+            return words(
+                "multicast: {seats} of {clients} seats, begins in {time} at the latest",
+                seats=event.seats,
+                clients=event.clients,
+                time=words.span(event.seconds),
+            )
+        case events.BySwarm():
+            return words("Not by multicast but from the swarm: {why}.", why=event.why)
         case events.Progress():
             return f"{_percent(event.done, event.size)}  {_figures(event)}"
+        case events.Overlay():
+            return _overlay(event)
         case events.Done() if event.fetched == 0:
             return (
                 words("{image}: whole, nothing to fetch", image=event.image)
@@ -222,6 +253,18 @@ def _room(event: events.MakingRoom) -> str:
     if event.in_place:
         lines.append(words("written over: the version that stands now; the image is missing until the end"))
     return "\n".join(lines)
+
+
+def _overlay(event: events.Overlay) -> str:
+    match event.state:
+        case "brought":
+            return words(
+                "laid over it: {overlay}, {size}", overlay=event.overlay, size=words.bytes(event.size)
+            )
+        case "removed":
+            return words("no longer laid over it: {overlay}", overlay=event.overlay)
+        case _:
+            return words("laid over it: {overlay}, nothing to fetch", overlay=event.overlay)
 
 
 def _figures(event: events.Progress) -> str:

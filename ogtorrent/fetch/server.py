@@ -15,6 +15,7 @@ from ogtorrent.words import words
 DEFAULT_PORT = 6969
 CONNECT = 5.0  # seconds
 ANSWER = 15.0  # seconds for a whole answer
+ANY = "0.0.0.0"
 
 
 @dataclass(frozen=True)
@@ -25,36 +26,57 @@ class Server:
     port: int
     address: str
 
-    @classmethod
-    def parse(cls, text: str) -> Server:
-        """`SERVER[:PORT]`, resolved. Raises BadName, RepositoryUnreachable."""
+    @staticmethod
+    def split(text: str) -> tuple[str, int]:
+        """Host and port of `SERVER[:PORT]`. Raises BadName."""
         host, colon, port = text.rpartition(":")
         if not colon or text.endswith("]") or (":" in host and not host.startswith("[")):
             host, port = text, str(DEFAULT_PORT)
         host = host.removeprefix("[").removesuffix("]")
         if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
             raise BadName(text, words("a repository is SERVER or SERVER:PORT, without http://"))
+        return host, int(port)
+
+    @classmethod
+    def parse(cls, text: str) -> Server:
+        """`SERVER[:PORT]`, resolved. Raises BadName, RepositoryUnreachable."""
+        host, port = cls.split(text)
         try:
-            address = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0][4][0]
+            address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0]
         except (OSError, UnicodeError) as error:
             raise RepositoryUnreachable(text, getattr(error, "strerror", None) or str(error)) from error
-        return cls(host, int(port), str(address))
+        return cls(host, port, str(address))
 
     @property
     def announce(self) -> str:
         address = f"[{self.address}]" if ":" in self.address else self.address
         return f"http://{address}:{self.port}/announce"
 
+    @property
+    def files(self) -> str:
+        """Below this URL the server has the bytes of its images."""
+        return self.announce.removesuffix("announce") + "files/"
+
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
-    def get(self, path: str, largest: int) -> tuple[int, bytes]:
+    def get(self, path: str, largest: int, own: str = ANY) -> tuple[int, bytes]:
+        """Asked from the address `own`. Raises RepositoryUnreachable, NotARepository."""
+        return self._ask("GET", path, largest, None, own)
+
+    def post(self, path: str, body: bytes, largest: int) -> tuple[int, bytes]:
+        """Raises RepositoryUnreachable, NotARepository."""
+        return self._ask("POST", path, largest, body, ANY)
+
+    def _ask(self, method: str, path: str, largest: int, sent: bytes | None, own: str) -> tuple[int, bytes]:
         """Status and body, in the reader's language where the server has it.
 
         Raises RepositoryUnreachable, NotARepository.
         """
         deadline = time.monotonic() + ANSWER
-        connection = http.client.HTTPConnection(self.address, self.port, timeout=CONNECT)
+        connection = http.client.HTTPConnection(
+            self.address, self.port, CONNECT, None if own in (ANY, "::") else (own, 0)
+        )
         watchdog: threading.Timer | None = None
         try:
             connection.connect()
@@ -63,7 +85,7 @@ class Server:
             watchdog = threading.Timer(ANSWER, _hang_up, (connection.sock,))
             watchdog.daemon = True
             watchdog.start()
-            connection.request("GET", path, headers={"Host": str(self), "Accept-Language": words.language})
+            connection.request(method, path, sent, {"Host": str(self), "Accept-Language": words.language})
             response = connection.getresponse()
             body = response.read(largest + 1)
             if time.monotonic() > deadline:

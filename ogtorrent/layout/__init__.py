@@ -22,12 +22,13 @@ from ogtorrent.layout.cache import (
     seeder_home,
     seeder_place,
 )
-from ogtorrent.layout.names import ImagePath, Sidecar, checked_component
+from ogtorrent.layout.names import MANIFEST, ImagePath, Sidecar, checked_component
 from ogtorrent.layout.root import Layer, Layout, Mirror, Root
 from ogtorrent.layout.trees import Tree, default_root, enclosing, planned, recognise
 
 __all__ = [
     "CACHE",
+    "MANIFEST",
     "REPO",
     "Here",
     "ImagePath",

@@ -10,11 +10,17 @@ from ogtorrent.layout.root import Layer, Layout, Mirror, Root
 
 
 def cache_root(cache: Path, mirror: Mirror) -> Root:
-    return Root(cache.joinpath(*mirror.path.parts), mirror)
+    """Where a cache mirrors a root; where a link makes it one folder with another, that one."""
+    root = Root(cache.joinpath(*mirror.path.parts), mirror)
+    if root.path.is_dir():
+        for other in cache_roots(cache):
+            if other.mirror.name == mirror.name and other.path.samefile(root.path):
+                return other
+    return root
 
 
 def cache_roots(cache: Path) -> Iterator[Root]:
-    """Every image root that a cache holds."""
+    """Every image root that a cache holds, each folder once."""
     known = [Mirror(Layout.CURRENT, "images"), Mirror(Layout.LEGACY, "images")]
     known += [
         Mirror(Layout.EAC, "hdimages", path.parent.name)
@@ -27,10 +33,14 @@ def cache_roots(cache: Path) -> Iterator[Root]:
         for path in sorted(cache.iterdir())
         if path.is_dir() and speakable(path.name) and path.name not in systems
     ]
+    seen = set()
     for mirror in known:
-        root = cache_root(cache, mirror)
+        root = Root(cache.joinpath(*mirror.path.parts), mirror)
         if root.path.is_dir():
-            yield root
+            status = root.path.stat()
+            if (status.st_dev, status.st_ino) not in seen:
+                yield root
+            seen.add((status.st_dev, status.st_ino))
 
 
 def overlay_roots(cache: Path) -> Iterator[Root]:

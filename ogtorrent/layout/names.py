@@ -12,6 +12,8 @@ IMAGE_SUFFIXES = (".img", ".pgz", ".diff", ".dsk")  # what OpenGnsys calls an im
 CLONEZILLA_MARK = "clonezilla-img"  # Clonezilla leaves this file in every directory image
 UNFINISHED_SUFFIXES = (".part", ".tmp", ".temp", ".partial", ".filepart", ".crdownload", ".aria2", "~")
 NOT_IMAGES = ("lost+found",)
+# What BitTorrent cannot carry of an overlay stands in this file of it.
+MANIFEST = ".ogtorrent-overlay"
 # A name must leave room for `.` before it and the longest sidecar after it (ext4: 255 bytes).
 LONGEST_NAME = 230
 

@@ -12,6 +12,7 @@ from ogtorrent.errors import BadName
 from ogtorrent.layout.names import (
     CLONEZILLA_MARK,
     IMAGE_SUFFIXES,
+    MANIFEST,
     NOT_IMAGES,
     UNFINISHED_SUFFIXES,
     ImagePath,
@@ -76,6 +77,13 @@ class Root:
     path: Path
     mirror: Mirror
 
+    @property
+    def layer(self) -> Layer | None:
+        """Whose extra files stand here, HOLDER/IMAGE; None for a root of images."""
+        if self.mirror.layout is not Layout.CURRENT or self.mirror.name == "images":
+            return None
+        return Layer(self.mirror.name)
+
     def image(self, image: ImagePath) -> Path:
         return self.path.joinpath(*image.parts)
 
@@ -139,6 +147,21 @@ class Root:
         """Which bytes of that download the disk is known to hold."""
         return self.partial(image).with_suffix(".safe")
 
+    def called(self, image: ImagePath) -> str:
+        """As people read it: an overlay with its layer."""
+        return str(image) if self.layer is None else f"{self.mirror.name}/{image}"
+
+    def manifest(self, image: ImagePath) -> Path:
+        """What BitTorrent cannot carry of an overlay."""
+        return self.image(image) / MANIFEST
+
+    def overlays_of(self, image: ImagePath) -> Iterator[ImagePath]:
+        """Of a root of a layer: that of each holder which has an overlay of `image` published or brought."""
+        for holder in sorted(path.name for path in self.path.iterdir() if speakable(path.name)):
+            overlay = ImagePath((holder, *image.parts))
+            if _is_file(self.sidecar(overlay, Sidecar.TORRENT)):
+                yield overlay
+
     def locate(self, path: Path) -> ImagePath:
         """The image that stands at `path`. Raises BadName where it is outside the root."""
         try:
@@ -182,14 +205,26 @@ class Root:
     def torrents(self) -> Iterator[Path]:
         """Every `.torrent` of an image below the root, in order."""
         for directory, folders, files in os.walk(self.path):
-            folders[:] = sorted(name for name in folders if speakable(name))
+            folders[:] = sorted(name for name in folders if self._may_hold_torrents(Path(directory, name)))
             for name in sorted(files):
                 # `x.sum.torrent` is somebody's, but no sidecar of an image.
                 stem = name.removesuffix(Sidecar.TORRENT)
                 if stem != name and speakable(name) and not stem.endswith(tuple(Sidecar)):
                     yield Path(directory, name)
 
+    def takes(self, image: ImagePath, is_directory: bool) -> bool:
+        """Whether an image with that name would be found here, once it has its `.torrent`."""
+        if any(part in NOT_IMAGES for part in image.parts) or image.name.endswith(UNFINISHED_SUFFIXES):
+            return False
+        return is_directory or self._is_file_image(self.image(image))
+
+    def _may_hold_torrents(self, path: Path) -> bool:
+        # What an overlay holds is not ours, whatever it is called.
+        return speakable(path.name) and (self.layer is None or not self._is_overlay(path))
+
     def _is_file_image(self, path: Path) -> bool:
+        if self.layer is not None:
+            return False
         if not speakable(path.name) or path.name.endswith((*Sidecar, *UNFINISHED_SUFFIXES)):
             return False
         return self.mirror.layout is Layout.BARE or path.suffix in IMAGE_SUFFIXES
@@ -198,11 +233,35 @@ class Root:
         """A directory is an image by its suffix, by Clonezilla's mark, or once it was published."""
         if not speakable(path.name) or path.name in NOT_IMAGES or path.name.endswith(tuple(Sidecar)):
             return False
+        if self.layer is not None:
+            return self._is_overlay(path)
         return (
             path.suffix in IMAGE_SUFFIXES
             or _is_file(path / CLONEZILLA_MARK)
             or _is_file(path.with_name(path.name + Sidecar.TORRENT))
         )
+
+    def _is_overlay(self, path: Path) -> bool:
+        """A directory below a holder's that is called as an image is, or was published, and is not empty."""
+        image = path.relative_to(self.path).parts[1:]
+        if not image or not path.is_dir():
+            return False
+        images = Root(self.path.parent / "images", Mirror(Layout.CURRENT, "images"))
+        original = images.path.joinpath(*image)
+        named = (
+            path.suffix in IMAGE_SUFFIXES
+            or _is_file(path.with_name(path.name + Sidecar.TORRENT))
+            or (original.is_dir() and images._is_directory_image(original))
+        )
+        return named and _holds_more_than_a_manifest(path)
+
+
+def _holds_more_than_a_manifest(path: Path) -> bool:
+    try:
+        with os.scandir(path) as entries:
+            return any(entry.name != MANIFEST for entry in entries)
+    except OSError:  # whoever publishes it will say why
+        return True
 
 
 def _is_file(path: Path) -> bool:

@@ -129,6 +129,8 @@ def enclosing(image: Path) -> Root:
     for above in image.parents:
         if above.parts[-2:] == ("opengnsys", "images") or above.parts[-3:] == ("opengnsys", "repo", "images"):
             return _recognised(above)
+        if above.parts[-3:-1] == ("opengnsys", "repo") and above.name in list(Layer):
+            return Root(above, Mirror(Layout.CURRENT, above.name))
         if above.name == "hdimages":
             return _recognised(above)
     return _root(image.parent, Layout.BARE)

@@ -12,6 +12,8 @@ import psutil
 from ogtorrent.errors import BadAddress
 from ogtorrent.words import words
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 OPENGNSYS_CONFIGURATION = Path("/opt/opengnsys/etc/ogAdmRepo.cfg")
 
 
@@ -33,7 +35,7 @@ def parse_listen(text: str) -> tuple[str, int]:
     return host, number
 
 
-def parse_networks(texts: Sequence[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+def parse_networks(texts: Sequence[str]) -> list[Network]:
     """`10.1.0.0/16`, `158.42.3.7`, `fd00::/64`. Raises BadAddress."""
     networks = []
     for text in texts:
@@ -46,7 +48,7 @@ def parse_networks(texts: Sequence[str]) -> list[ipaddress.IPv4Network | ipaddre
     return networks
 
 
-def parse_rooms(texts: Sequence[str]) -> dict[ipaddress.IPv4Network | ipaddress.IPv6Network, str]:
+def parse_rooms(texts: Sequence[str]) -> dict[Network, str]:
     """`aula1=10.1.1.0/24`, or a network alone, which is then its name. Raises BadAddress."""
     pairs = [(name, text) for name, _, text in (given.rpartition("=") for given in texts)]
     networks = parse_networks([text for _, text in pairs])
@@ -72,7 +74,7 @@ def own_announce_url(listen: str, port: int) -> str:
     return announce_url("127.0.0.1" if unspecified else listen, port)
 
 
-def own_networks() -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+def own_networks() -> list[Network]:
     """The networks of this host's interfaces: many universities give their PCs public addresses."""
     return [
         ipaddress.ip_interface(f"{address.address.partition('%')[0]}/{_prefix(address.netmask)}").network

@@ -9,21 +9,26 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
 
 from ogtorrent.errors import BadName
 from ogtorrent.layout import ImagePath, Mirror, Sidecar
-from ogtorrent.repository.publisher import Entry, Publisher
+from ogtorrent.repository.mirror.notes import Note, Notes
+from ogtorrent.repository.mirror.notes import State as Mirrored
+from ogtorrent.repository.publisher import Entry, Publisher, State
 
 VERSION = 1  # of the form of these answers
 PUBLISHER = web.AppKey("publisher", Publisher)
+MIRRORED = web.AppKey[Notes]("mirrored", dict)
 
 
-def attach(app: web.Application, publisher: Publisher) -> None:
-    """Add the catalogue's routes to an application."""
+def attach(app: web.Application, publisher: Publisher, notes: Notes) -> None:
+    """Add the catalogue's routes to an application. `notes`: what a mirror does with each image."""
     app[PUBLISHER] = publisher
+    app[MIRRORED] = notes
     app.router.add_get("/catalogue", _catalogue)
     app.router.add_get("/catalogue/{image:.+}", _image)
     app.router.add_get("/torrents/{torrent:.+}", _torrent)
@@ -31,15 +36,17 @@ def attach(app: web.Application, publisher: Publisher) -> None:
 
 async def _catalogue(request: web.Request) -> web.Response:
     publisher = request.app[PUBLISHER]
-    entries = sorted(publisher.catalogue.copy().values(), key=lambda entry: entry.image)
-    return web.json_response(
-        {**_repository(publisher.root.mirror), "images": [_described(entry) for entry in entries]}
-    )
+    notes = request.app[MIRRORED].copy()
+    entries = {image: _on_its_way(image, note) for image, note in notes.items() if note.state in _COMING}
+    entries |= publisher.catalogue.copy()
+    images = [_described(entries[image], notes.get(image)) for image in sorted(entries)]
+    return web.json_response({**_repository(publisher.root.mirror), "images": images})
 
 
 async def _image(request: web.Request) -> web.Response:
     publisher = request.app[PUBLISHER]
-    entry = _entry(publisher, request.match_info["image"])
+    notes = request.app[MIRRORED]
+    entry = _entry(publisher, request.match_info["image"], notes)
     if entry is None:
         wanted = request.match_info["image"]
         return web.json_response(
@@ -50,22 +57,36 @@ async def _image(request: web.Request) -> web.Response:
             },
             status=404,
         )
-    return web.json_response({**_repository(publisher.root.mirror), **_described(entry)})
+    return web.json_response(
+        {**_repository(publisher.root.mirror), **_described(entry, notes.get(entry.image))}
+    )
 
 
 async def _torrent(request: web.Request) -> web.Response:
     torrent = request.match_info["torrent"]
-    entry = _entry(request.app[PUBLISHER], torrent.removesuffix(Sidecar.TORRENT))
+    entry = _entry(request.app[PUBLISHER], torrent.removesuffix(Sidecar.TORRENT), {})
     if entry is None or entry.metainfo is None or not torrent.endswith(Sidecar.TORRENT):
         return web.json_response({"error": f"no {torrent!r} here"}, status=404)
     return web.Response(body=entry.metainfo.raw, content_type="application/x-bittorrent")
 
 
-def _entry(publisher: Publisher, image: str) -> Entry | None:
+def _entry(publisher: Publisher, named: str, notes: Notes) -> Entry | None:
     try:
-        return publisher.catalogue.get(ImagePath.parse(image))
+        image = ImagePath.parse(named)
     except BadName:
         return None
+    entry, note = publisher.catalogue.get(image), notes.get(image)
+    if entry is None and note is not None and note.state in _COMING:
+        return _on_its_way(image, note)
+    return entry
+
+
+# Of an image that does not stand here: what its entry is.
+_COMING = {Mirrored.COMING: State.MIRRORING, Mirrored.FAILED: State.REFUSED}
+
+
+def _on_its_way(image: ImagePath, note: Note) -> Entry:
+    return Entry(image, _COMING[note.state], note.size, note.done, note.why)
 
 
 def _repository(mirror: Mirror) -> dict[str, Any]:
@@ -77,7 +98,7 @@ def _repository(mirror: Mirror) -> dict[str, Any]:
     }
 
 
-def _described(entry: Entry) -> dict[str, Any]:
+def _described(entry: Entry, note: Note | None) -> dict[str, Any]:
     return {
         "image": str(entry.image),
         "state": str(entry.state),
@@ -85,6 +106,7 @@ def _described(entry: Entry) -> dict[str, Any]:
         "hashed": entry.hashed,
         "why": entry.why,
         "info_hash": entry.metainfo.info_hash.hex() if entry.metainfo is not None else None,
+        "mirror": asdict(note) if note is not None else None,
     }
 
 

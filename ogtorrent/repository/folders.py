@@ -19,7 +19,10 @@ def init(tree: Tree) -> Iterator[tuple[Path, bool]]:
     A folder belongs to whom the one above it belongs. Raises AnotherTree, NotWritable.
     """
     folders = [tree.images.path, *(root.path for root in tree.layers)]
-    _refuse_another(tree, folders)
+    try:
+        _refuse_another(tree, folders)
+    except OSError as error:  # a folder that we may not read
+        raise NotWritable.of(tree.top, error) from error
     for folder in folders:
         missing = not folder.is_dir()
         if missing:

@@ -169,7 +169,10 @@ def with_group_removed(inventory: Inventory, name: str) -> Change:
             Layer.GROUP,
             name,
             words.plural(
-                "1 client is in it, {first!r}", "{count} clients are in it", len(members), first=members[0]
+                "1 client is in it, {first!r}",
+                "{count} clients are in it, {first!r} for one",
+                len(members),
+                first=members[0],
             ),
             words("Move its clients to another group or remove them first."),
         )

@@ -99,8 +99,8 @@ class Kept:
         return self._seen[1]
 
     def finish(self) -> None:
-        """Finish what was cut. Raises NotWritable, UnfitInventory."""
-        if self._journal.exists():
+        """Finish what was cut, or moved along with the images. Raises NotWritable, UnfitInventory."""
+        if self.tree.home.is_dir() or self._former().is_dir():
             with self._locked():
                 self._finish()
 
@@ -140,20 +140,27 @@ class Kept:
             fcntl.flock(home, fcntl.LOCK_EX)
             remove_cut(self._file)
             remove_cut(self._journal)
+            self._adopt()
             yield
         except OSError as error:
             raise NotWritable.of(Path(error.filename or self.tree.top), error) from error
         finally:
             os.close(home)
 
+    def _former(self) -> Path:
+        """Where a tree that was of the legacy layout before it was moved had its inventory."""
+        return self.tree.images.path / self.tree.home.name
+
+    def _adopt(self) -> None:
+        """Take the inventory of the tree that this one was; then each of its names gets a directory."""
+        former = self._former() / self._file.name
+        if former.exists() and not self._file.exists() and not self._journal.exists():
+            self._note(Stage.ARRIVING, [], _read(former))
+            former.unlink()
+
     def read(self) -> Inventory:
         """As it stands in the file. Raises UnfitInventory."""
-        try:
-            return _parsed(json.loads(self._file.read_bytes()))
-        except FileNotFoundError:
-            return NOTHING
-        except (OSError, ValueError, TypeError, LookupError, AttributeError, OgtorrentError) as error:
-            raise UnfitInventory(self._file, str(error)) from error
+        return _read(self._file)
 
     def _planned(self, changes: Sequence[Change], now: datetime) -> list[Move]:
         """The ways of the directories that stand. Raises EntryConflict where one is in the way."""
@@ -189,27 +196,31 @@ class Kept:
         except (ValueError, TypeError, LookupError, AttributeError, OgtorrentError) as error:
             raise UnfitInventory(self._journal, str(error)) from error
         if stage is Stage.LEAVING:
-            self._leave(moves)
-            self._note(Stage.ARRIVING, moves, inventory)
+            try:
+                self._leave(moves)
+                self._note(Stage.ARRIVING, moves, inventory)
+            except (OSError, NotWritable):
+                self._return(moves)
+                raise
         self._arrive(moves)
         self._make_directories(inventory)
         write_whole(self._file, json.dumps(_told(inventory), indent=1).encode())
         self._forget_journal()
 
     def _leave(self, moves: Sequence[Move]) -> None:
-        """Every directory steps aside, or none does."""
-        ways = [(self._roots[move.layer].path / move.name, self._aside(move)) for move in moves]
-        try:
-            for place, aside in ways:
-                if os.path.lexists(place) and not os.path.lexists(aside):
-                    place.rename(aside)
-        except OSError:
-            for place, aside in ways:
-                if os.path.lexists(aside) and not os.path.lexists(place):
-                    aside.rename(place)
-            self._forget_journal()
-            raise
+        for move in moves:
+            place, aside = self._roots[move.layer].path / move.name, self._aside(move)
+            if os.path.lexists(place) and not os.path.lexists(aside):
+                place.rename(aside)
         self._sync()
+
+    def _return(self, moves: Sequence[Move]) -> None:
+        """Undo `_leave`: the disk refuses the change."""
+        for move in moves:
+            place, aside = self._roots[move.layer].path / move.name, self._aside(move)
+            if os.path.lexists(aside) and not os.path.lexists(place):
+                aside.rename(place)
+        self._forget_journal()
 
     def _arrive(self, moves: Sequence[Move]) -> None:
         for move in moves:
@@ -302,6 +313,15 @@ def _told(inventory: Inventory) -> dict[str, Any]:
         "group_ids": dict(sorted(inventory.group_ids.items())),
         "clients": [asdict(client) for client in inventory.every_client()],
     }
+
+
+def _read(file: Path) -> Inventory:
+    try:
+        return _parsed(json.loads(file.read_bytes()))
+    except FileNotFoundError:
+        return NOTHING
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, OgtorrentError) as error:
+        raise UnfitInventory(file, str(error)) from error
 
 
 def _parsed(fields: dict[str, Any]) -> Inventory:

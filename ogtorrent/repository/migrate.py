@@ -90,7 +90,13 @@ class Move:
         self._busy = False  # the kernel refused to rename it
 
     def look(self) -> Sight:
-        """Raises AnotherTree, UnknownRoot."""
+        """Raises AnotherTree, UnknownRoot, NotWritable."""
+        try:
+            return self._look()
+        except OSError as error:
+            raise NotWritable.of(Path(error.filename or self.old), error) from error
+
+    def _look(self) -> Sight:
         old, new = self._what(self.old), self._what(self.new)
         if old in (What.NOTHING, What.LINK) and new not in (What.FOLDER, What.EMPTY):
             raise UnknownRoot(str(self.old), words("Name the legacy tree that is to be moved."))

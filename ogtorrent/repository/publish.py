@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ogtorrent.errors import BadName, HostileMetainfo, ImageLocked, NotWritable, UnfitImage
+from ogtorrent.files import remove_cut, write_whole
 from ogtorrent.layout import ImagePath, Root, Sidecar
+from ogtorrent.overlay.gather import gather
+from ogtorrent.overlay.manifest import Kind, encode
+from ogtorrent.repository import sessions
 from ogtorrent.repository.hashing import Progress, hash_files
 from ogtorrent.repository.writers import is_open_for_writing
 from ogtorrent.swarm import metainfo
@@ -25,6 +29,7 @@ class Contents:
     files: tuple[File, ...]
     paths: tuple[Path, ...]
     mtimes: tuple[int, ...]
+    manifest: bytes = b""  # of an overlay, as it should be
 
     @property
     def size(self) -> int:
@@ -34,13 +39,17 @@ class Contents:
 def contents(root: Root, image: ImagePath) -> Contents:
     """What stands at an image now. Raises UnfitImage, or FileNotFoundError where it is gone."""
     path = root.image(image)
-    paths = [path] if not path.is_dir() else _files_below(image, path)
+    manifest = b""
+    if root.layer is not None:
+        paths, manifest = _overlay(root, image)
+    else:
+        paths = [path] if not path.is_dir() else _files_below(image, path)
     files, mtimes = [], []
     for file in paths:
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):
             raise UnfitImage(
-                str(image), words("{file!r} is no regular file", file=file.name), words("Remove it.")
+                root.called(image), words("{file!r} is no regular file", file=file.name), words("Remove it.")
             )
         parts = (*image.parts, *file.relative_to(path).parts)
         try:
@@ -48,13 +57,13 @@ def contents(root: Root, image: ImagePath) -> Contents:
         except UnicodeEncodeError:
             name = os.fsencode(file.name)
             raise UnfitImage(
-                str(image), words("the name {name!r} is not UTF-8", name=name), words("Rename it.")
+                root.called(image), words("the name {name!r} is not UTF-8", name=name), words("Rename it.")
             ) from None
         files.append(File(parts, status.st_size))
         mtimes.append(status.st_mtime_ns)
-    found = Contents(tuple(files), tuple(paths), tuple(mtimes))
-    if found.size == 0:
-        raise UnfitImage(str(image), words("it is empty"), words("Write it anew, or remove it."))
+    found = Contents(tuple(files), tuple(paths), tuple(mtimes), manifest)
+    if found.size == 0 and not manifest:
+        raise UnfitImage(root.called(image), words("it is empty"), words("Write it anew, or remove it."))
     return found
 
 
@@ -74,6 +83,24 @@ def _files_below(image: ImagePath, top: Path) -> list[Path]:
                 )
         found += [here / name for name in names]
     return sorted(found)
+
+
+def _overlay(root: Root, image: ImagePath) -> tuple[list[Path], bytes]:
+    """The files that its torrent has, and its manifest, which is one of them where it is as it should be."""
+    path = root.image(image)
+    if len(image.parts) < 2 or not path.is_dir():
+        raise UnfitImage(
+            root.called(image),
+            words("an overlay is a directory, {layer}/NAME/IMAGE", layer=root.mirror.name),
+            words("Put it there."),
+        )
+    entries = gather(path, root.called(image))
+    paths = [path / entry.path for entry in entries if entry.kind is Kind.FILE]
+    manifest = encode(entries)
+    written = root.manifest(image)
+    if written.is_file() and written.read_bytes() == manifest:
+        paths.append(written)
+    return sorted(paths), manifest
 
 
 def stands(root: Root, published: Metainfo) -> bool:
@@ -100,26 +127,34 @@ def publish(root: Root, image: ImagePath, trackers: Sequence[str], progress: Pro
     Raises UnfitImage, ImageLocked (also where the image changed under the read), NotWritable.
     """
     if root.sidecar(image, Sidecar.LOCK).exists():
-        raise ImageLocked(str(image), words("{lock} stands beside it", lock=image.name + Sidecar.LOCK))
+        raise ImageLocked(
+            root.called(image), words("{lock} stands beside it", lock=image.name + Sidecar.LOCK)
+        )
     try:
+        if root.layer is not None:
+            remove_cut(root.manifest(image))
         before = contents(root, image)
+        if before.manifest and root.manifest(image) not in before.paths:
+            write_whole(root.manifest(image), before.manifest)
+            before = contents(root, image)
         if any(is_open_for_writing(path) for path in before.paths):
-            raise ImageLocked(str(image), words("somebody has it open for writing"))
+            raise ImageLocked(root.called(image), words("somebody has it open for writing"))
         length = metainfo.piece_length(before.size)
         digests = hash_files(before.paths, length, progress)
         after = contents(root, image)
     except OSError as error:
         raise UnfitImage(
-            str(image),
+            root.called(image),
             f"{error.filename or image.name}: {error.strerror}",
             words("Check the disk and the file's mode."),
         ) from error
     if before != after:
-        raise ImageLocked(str(image), words("it changed while it was read"))
+        raise ImageLocked(root.called(image), words("it changed while it was read"))
     stamp = Stamp(before.mtimes, digests.tail_sum, digests.full_sum)
     published = metainfo.encode(
         root.mirror.name, image, before.files, length, digests.pieces, stamp, trackers
     )
+    sessions.keep(root, image)
     write_sidecars(root, published)
     return published
 
@@ -132,6 +167,8 @@ def withdraw(root: Root, image: ImagePath) -> None:
             return
         for kind in (Sidecar.TORRENT, Sidecar.TAIL_SUM, Sidecar.FULL_SUM):
             root.sidecar(image, kind).unlink(missing_ok=True)
+        if not root.image(image).exists():  # else it is the session of the version to come, too
+            root.sidecar(image, Sidecar.MULTICAST).unlink(missing_ok=True)
     except (FileNotFoundError, HostileMetainfo):
         return
     except OSError as error:

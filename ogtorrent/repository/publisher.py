@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from ogtorrent.errors import ImageLocked, NotWritable, OgtorrentError, UnfitImage
 from ogtorrent.layout import ImagePath, Root, Sidecar
-from ogtorrent.repository import settling
+from ogtorrent.repository import sessions, settling
 from ogtorrent.repository.publish import Contents, publish, standing, stands, withdraw
 from ogtorrent.swarm.metainfo import Metainfo, with_trackers
 from ogtorrent.swarm.sidecars import write_sidecars
@@ -30,6 +31,7 @@ class State(StrEnum):
     WAITING = "waiting"  # somebody writes, or wrote a moment ago
     LOCKED = "locked"
     HASHING = "hashing"
+    MIRRORING = "mirroring"  # on its way from another repository; nothing stands here yet
     REFUSED = "refused"
 
 
@@ -40,7 +42,7 @@ class Entry:
     image: ImagePath
     state: State
     size: int = 0
-    hashed: int = 0  # bytes, while HASHING
+    hashed: int = 0  # bytes, while HASHING; that came, while MIRRORING
     why: str = ""  # where REFUSED
     metainfo: Metainfo | None = None
 
@@ -56,6 +58,7 @@ class Publisher:
         self.root = root
         self._trackers = tuple(trackers)
         self.catalogue: dict[ImagePath, Entry] = {}
+        self.still = threading.Lock()  # whoever holds it puts an image and its sidecars in place unseen
         self._ending = False
         self._waiting: dict[ImagePath, settling.Waiting] = {}
         self._unnameable: set[Path] = set()  # that were told of
@@ -64,7 +67,7 @@ class Publisher:
 
     async def run(self, started: Callable[[], None]) -> None:
         """Publish for ever; `started` is called when the images that stand have been looked at."""
-        async with Changes(self.root.path) as changes:
+        async with Changes(self.root.path, self._matters) as changes:
             await asyncio.to_thread(self._survey)
             started()
             try:
@@ -77,6 +80,14 @@ class Publisher:
             finally:
                 self._ending = True  # a thread cannot be cancelled; the next chunk of its read sees this
 
+    def _matters(self, _: object, path: str) -> bool:
+        """What is hidden is no image: somebody fetches one, for hours perhaps."""
+        return "/." not in path[len(str(self.root.path)) :]
+
+    def enter(self, published: Metainfo) -> None:
+        """Enter an image that somebody has put in place while he held `still`."""
+        self._stand(published)
+
     def again(self, image: ImagePath) -> None:
         """Have an image hashed and published once more, though it looks the same. Raises NotWritable."""
         entry = self.catalogue.get(image)
@@ -88,13 +99,17 @@ class Publisher:
 
     def _survey(self) -> None:
         """Compare the whole tree with the catalogue: one stat a file, no image is read."""
+        with self.still:
+            self._survey_tree()
+
+    def _survey_tree(self) -> None:
         found = set(self.root.images())
         unnameable = set(self.root.unnameable())
         for path in sorted(unnameable - self._unnameable):
             log.warning("%r is passed over: its name is not UTF-8; rename it", os.fsencode(path))
         self._unnameable = unnameable
         for image in sorted(self.catalogue.keys() - found):
-            log.info("%s was removed", image)
+            log.info("%s was removed", self.root.called(image))
             self.forget(image)
         # Sidecars of images that vanished, also while no server ran.
         for torrent in list(self.root.torrents()):
@@ -113,22 +128,33 @@ class Publisher:
             self._stand(published)
             return
         if entry is not None and entry.metainfo is not None:
-            log.info("%s has changed", image)
+            log.info("%s has changed", self.root.called(image))
         # Nobody may take an image by metainfo that does not describe it any more.
         self._withdraw(image)
         self._look_at(image, time.monotonic())
 
     def _standing(self, image: ImagePath, entry: Entry | None) -> Metainfo | None:
         if entry is not None and entry.metainfo is not None:
-            # Known: a look at its files will do, unless somebody took its `.torrent` away.
+            # Known: a look at its files will do, unless somebody took its `.torrent` away, or published
+            # another version.
             torrent = self.root.sidecar(image, Sidecar.TORRENT)
-            return entry.metainfo if torrent.exists() and stands(self.root, entry.metainfo) else None
+            if torrent.exists() and stands(self.root, entry.metainfo):
+                return entry.metainfo
         published = standing(self.root, image)
-        if published is None or published.trackers == self._trackers:
+        if published is None:
+            return None
+        self._keep_session(image)
+        if published.trackers == self._trackers:
             return published
         moved = with_trackers(published, self._trackers)
         write_sidecars(self.root, moved)
         return moved
+
+    def _keep_session(self, image: ImagePath) -> None:
+        try:
+            sessions.keep(self.root, image)
+        except NotWritable as error:  # a disk that can only be read seeds as it is
+            log.warning("%s", error)
 
     def _stand(self, published: Metainfo) -> None:
         """Enter an image that is published; a lock says that somebody is about to change it."""
@@ -177,7 +203,7 @@ class Publisher:
     async def _hash(self, image: ImagePath, seen: Contents) -> None:
         size = seen.size
         self.catalogue[image] = Entry(image, State.HASHING, size)
-        log.info("%s: hashing %d bytes", image, size)
+        log.info("%s: hashing %d bytes", self.root.called(image), size)
         started = told = time.monotonic()
 
         def progress(done: int) -> None:
@@ -187,12 +213,18 @@ class Publisher:
             self.catalogue[image] = Entry(image, State.HASHING, size, done)
             if time.monotonic() - told >= PROGRESS:
                 told = time.monotonic()
-                log.info("%s: hashed %d of %d bytes (%d %%)", image, done, size, 100 * done // size)
+                log.info(
+                    "%s: hashed %d of %d bytes (%d %%)",
+                    self.root.called(image),
+                    done,
+                    size,
+                    100 * done // size,
+                )
 
         try:
             published = await asyncio.to_thread(publish, self.root, image, self._trackers, progress)
         except _Abandoned:
-            log.info("%s: hashing abandoned", image)
+            log.info("%s: hashing abandoned", self.root.called(image))
         except ImageLocked as error:
             log.info("%s", error)
             self._look_at(image, time.monotonic())
@@ -200,7 +232,7 @@ class Publisher:
             self._failed[image] = seen
             self._refuse(image, error)
         else:
-            log.info("%s: published in %.1f s", image, time.monotonic() - started)
+            log.info("%s: published in %.1f s", self.root.called(image), time.monotonic() - started)
             self._failed.pop(image, None)
             self._stand(published)
 

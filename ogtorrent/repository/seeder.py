@@ -85,11 +85,11 @@ class Seeder:
     def _take_up(self, published: Metainfo | None) -> Torrent | None:
         if published is None:
             return None
-        log.info("%s: seeding", published.image)
+        log.info("%s: seeding", self._root.called(published.image))
         return self._session.add(published, self._root.image(published.image), self._trackers, Start.WHOLE)
 
     def _let_go(self, path: Path) -> None:
         torrent = self._seeded.pop(path).torrent
         if torrent is not None:
-            log.info("%s: no longer seeded", torrent.metainfo.image)
+            log.info("%s: no longer seeded", self._root.called(torrent.metainfo.image))
             self._session.remove(torrent)

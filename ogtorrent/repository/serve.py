@@ -10,18 +10,23 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from aiohttp import web
 
 import tracker.server
-from ogtorrent.errors import CannotJoin
+from ogtorrent.errors import CannotJoin, NotWritable
 from ogtorrent.layout import Root, Tree
-from ogtorrent.repository import catalogue, rooms
+from ogtorrent.repository import catalogue, downloads, multicast, rooms
 from ogtorrent.repository.addresses import announce_urls, own_announce_url, own_networks
 from ogtorrent.repository.console import routes as console
 from ogtorrent.repository.kept import Kept
+from ogtorrent.repository.mirror.mirroring import Mirroring
+from ogtorrent.repository.mirror.shelf import Shelf
 from ogtorrent.repository.opengnsys import routes as opengnsys
+from ogtorrent.repository.overlays import Overlays, Worker
 from ogtorrent.repository.publisher import Publisher
+from ogtorrent.repository.seats import Seats
 from ogtorrent.repository.seeder import Seeder
 from ogtorrent.repository.token import Guard, Token
 from ogtorrent.repository.writers import survive_lease_breaks
@@ -52,7 +57,10 @@ class Wanted:
     trust_proxy: Sequence[tracker.server.IPNetwork] = ()
     rooms: Mapping[tracker.server.IPNetwork, str] = field(default_factory=dict)
     store: str | None = None
+    access_log: Path | None = None
     token: Token | None = None  # who knows it may change the repository over HTTP
+    mirrors: Sequence[str | Path] = ()
+    mirrored: Sequence[str] = ()  # globs of images; none are all
 
 
 @dataclass(frozen=True)
@@ -68,8 +76,16 @@ class Served:
 
 
 async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
-    """Serve until SIGTERM or SIGINT; `ready` is called once, when seats may come. Raises CannotJoin."""
+    """Serve until SIGTERM or SIGINT; `ready` is called once, when seats may come.
+
+    Raises CannotJoin, and NotWritable for the access log.
+    """
     survive_lease_breaks()
+    if wanted.access_log is not None:
+        try:
+            tracker.server.record_every_request(wanted.access_log)
+        except OSError as error:
+            raise NotWritable.of(wanted.access_log, error) from error
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -86,10 +102,18 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
         kept = Kept(Tree(wanted.root))
         rooms.attach(app, kept, tracking.networks)
         publisher = Publisher(wanted.root, trackers)
-        catalogue.attach(app, publisher)
+        shelf = Shelf(publisher, trackers)
+        taking = partial(Session, policy.leecher(wanted.address, 0))
+        mirroring = Mirroring(wanted.mirrors, wanted.mirrored, shelf, taking)
+        catalogue.attach(app, publisher, shelf.notes)
+        overlays = Overlays(kept, trackers)
+        overlays.attach(app, tracking)
         guard = Guard(wanted.token, wanted.trust_proxy)
         console.attach(app, kept, publisher, guard)
         opengnsys.attach(app, publisher, guard)
+        seats = Seats(tracking.networks, guard)
+        multicast.attach(app, publisher, seats)
+        downloads.attach(app, publisher, seats)
         runner = tracker.server.Runner(app, access_log=None, shutdown_timeout=LINGER)
         await runner.setup()
         try:
@@ -102,7 +126,9 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
                     images = len(seeder.images())
                     ready(Served(wanted.root, wanted.address, port, await session.port(), trackers, images))
 
-                await _work(publisher, answering, seeder, session, told, stop)
+                publishers = [publisher.run, *overlays.publishers()]
+                seeders = [seeder.run, *overlays.seeders(session, [_seeds_url(wanted, port)])]
+                await _work(publishers, answering, seeders, session, mirroring, told, stop)
             finally:
                 await session.close()  # before the tracker, which is to hear `stopped`
         finally:
@@ -111,23 +137,22 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
 
 
 async def _work(
-    publisher: Publisher,
+    publishers: Sequence[Worker],
     answering: Callable[[], AbstractAsyncContextManager[None]],
-    seeder: Seeder,
+    seeders: Sequence[Worker],
     session: Session,
+    mirroring: Mirroring,
     told: Callable[[], Awaitable[None]],
     stop: asyncio.Event,
 ) -> None:
     """Publish, answer and seed, in this order, until `stop`. A worker that fails ends all; none limps on."""
-    surveyed, seeding = asyncio.Event(), asyncio.Event()
     try:
         async with AsyncExitStack() as doors, asyncio.TaskGroup() as group:
-            workers = [group.create_task(publisher.run(surveyed.set))]
-            await surveyed.wait()
+            workers = await _begun(group, publishers)
             await doors.enter_async_context(answering())
-            workers.append(group.create_task(seeder.run(seeding.set)))
+            workers += await _begun(group, seeders)
             workers.append(group.create_task(session.keep_queue()))
-            await seeding.wait()
+            workers.append(group.create_task(mirroring.run()))
             await told()
             await stop.wait()
             log.info("ending: peers and trackers are told")
@@ -137,6 +162,15 @@ async def _work(
         if len(failures.exceptions) == 1:
             raise failures.exceptions[0] from None
         raise
+
+
+async def _begun(group: asyncio.TaskGroup, workers: Sequence[Worker]) -> list[asyncio.Task[None]]:
+    """Start them, and wait until each has looked at what there is."""
+    started = [asyncio.Event() for _ in workers]
+    tasks = [group.create_task(work(event.set)) for work, event in zip(workers, started, strict=True)]
+    for event in started:
+        await event.wait()
+    return tasks
 
 
 def _seeds_url(wanted: Wanted, port: int) -> str:
@@ -157,7 +191,10 @@ def _tracker(app: web.Application, wanted: Wanted) -> tracker.server.Tracker:
         raise CannotJoin(
             words("the tracker's swarms"), str(error), words("Check --store and its server.")
         ) from error
-    return tracker.server.attach(app, wanted.root.path, networks=networks, store=store, history=history)
+    beside = [root.path for root in Tree(wanted.root).layers]
+    return tracker.server.attach(
+        app, wanted.root.path, beside=beside, networks=networks, store=store, history=history
+    )
 
 
 def _bound(address: str, port: int) -> tuple[socket.socket, socket.socket]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 import logging
 import os
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -26,6 +27,7 @@ refusals = logging.getLogger("tracker.refusals")
 LONGEST = 4096  # bytes of a token
 # What a proxy writes into a request: then the other end of the connection is not who asks.
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+_PORT = re.compile(r":[0-9]*$")  # of a Host header
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -68,6 +70,11 @@ class Guard:
     def needs_token(self) -> bool:
         return self._token is not None
 
+    def has_token(self, request: web.Request) -> bool:
+        """Whether a request, from wherever, carries the repository's token."""
+        given = request.headers.getall("Authorization", [])
+        return self._token is not None and len(given) == 1 and self._token.is_(given[0])
+
     def refusal(self, request: web.Request) -> Refusal | None:
         """None where the request may be served; else why not, which is logged already."""
         refusal = self._refusal(request)
@@ -90,12 +97,11 @@ class Guard:
 
     def _refusal(self, request: web.Request) -> Refusal | None:
         if self._token is not None:
-            given = request.headers.getall("Authorization", [])
-            if not given:
-                return Refusal(401, words("This needs the repository's token in the Authorization header."))
-            if len(given) > 1 or not self._token.is_(given[0]):
+            if self.has_token(request):
+                return None
+            if "Authorization" in request.headers:
                 return Refusal(401, words("The token in the Authorization header is not the repository's."))
-            return None
+            return Refusal(401, words("This needs the repository's token in the Authorization header."))
         if not self._is_this_host(request):
             return Refusal(
                 403,
@@ -115,7 +121,7 @@ class Guard:
         if any(header in request.headers for header in (*_FORWARDED, "Origin")):
             return False
         # A page whose name was made to lead to 127.0.0.1 names itself here.
-        host = request.url.host or ""
+        host = _PORT.sub("", request.host).strip("[]").lower()
         named = _address(host)
         return host == "localhost" or (named is not None and named.is_loopback)
 

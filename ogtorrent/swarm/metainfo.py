@@ -149,6 +149,18 @@ def with_trackers(metainfo: Metainfo, trackers: Sequence[str]) -> Metainfo:
     return decode(_with_trackers(outer, trackers), str(metainfo.image))
 
 
+def under_name(metainfo: Metainfo, name: str, trackers: Sequence[str]) -> Metainfo:
+    """The same image as a root called `name` publishes it: no piece is hashed again.
+
+    The info-hash stays where the name does. What is neither the image's nor ours, such as web seeds, is
+    left out. Raises HostileMetainfo.
+    """
+    outer: dict[bytes, Any] = _expect(lt.bdecode(metainfo.raw), dict, words("the whole"))
+    info = {**outer[b"info"], b"name": name.encode()}
+    kept = {b"created by": b"ogtorrent", b"info": info, STAMP: outer[STAMP]}
+    return decode(_with_trackers(kept, trackers), str(metainfo.image))
+
+
 def _with_trackers(outer: dict[bytes, Any], trackers: Sequence[str]) -> bytes:
     outer = {key: value for key, value in outer.items() if key not in (b"announce", b"announce-list")}
     if trackers:

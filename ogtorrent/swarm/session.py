@@ -78,17 +78,20 @@ class Session:
         start: Start,
         written: bytes = b"",
         have: Collection[int] = (),
+        web_seeds: Sequence[str] = (),
     ) -> Torrent:
         """Take up an image that stands, or is to stand, at `image`.
 
         `written`: what is known to be on disk (Written.state), of which nothing is checked. Libtorrent
         believes it whatever the files are: whoever gives it has looked. `have`: pieces that were verified
-        there; where there are any, nothing else is looked for.
+        there; where there are any, nothing else is looked for. `web_seeds`: URLs below which each file stands
+        as in the metainfo (BEP 19).
         """
         params = lt.load_torrent_buffer(metainfo.raw)
         params.save_path = str(image.parent)
         params.renamed_files = dict(enumerate(places(metainfo, image)))
         params.trackers = list(trackers)
+        params.url_seeds = list(web_seeds)
         params.tracker_tiers = list(range(len(trackers)))
         # Neither paused nor auto-managed: libtorrent's queue would take half a second to start it.
         params.flags = lt.torrent_flags.update_subscribe | lt.torrent_flags.apply_ip_filter

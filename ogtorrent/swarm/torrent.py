@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from ogtorrent.swarm.ledger import Ledger
 from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.neighbours import Schedule
 from ogtorrent.swarm.policy import AGENT, ALL, CONTENT, LONELY, QUEUE
+from ogtorrent.swarm.sight import Neighbour, Progress, Sight, Written
 from ogtorrent.words import words
 
 if TYPE_CHECKING:
@@ -39,49 +41,6 @@ class Start(Enum):
     WHOLE = "whole"  # every byte is there; each piece is checked when it is first asked for
     FILL = "fill"  # whatever is there is checked, the rest is fetched
     CHECK = "check"  # whatever is there is checked, nothing is fetched
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A torrent now: bytes, and bytes received by address.
-
-    While `checking`, `done` is what was read; afterwards, what was verified.
-    """
-
-    checking: bool
-    done: int
-    size: int
-    peers: int
-    given: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Neighbour:
-    """A peer that is connected, and bytes of the image since it is."""
-
-    address: str
-    port: int
-    taken: int  # from it
-    given: int
-
-
-@dataclass(frozen=True)
-class Sight:
-    """A torrent and its peers at a moment: bytes."""
-
-    done: int  # what was verified
-    taken: int  # of the image, since it was added
-    given: int
-    neighbours: Sequence[Neighbour]
-    availability: Sequence[int]  # how many of them have each piece; empty for a seed
-
-
-@dataclass(frozen=True)
-class Written:
-    """Pieces and blocks that were handed to the kernel."""
-
-    done: int  # bytes; more by less than a piece where the last one is short
-    state: bytes  # for `Session.add` to go on from
 
 
 @dataclass(frozen=True)
@@ -125,6 +84,7 @@ class Torrent:
         self._checked = asyncio.Event()
         self._whole = asyncio.Event()
         self._flushed = asyncio.Event()
+        self._answered = asyncio.Event()  # by the tracker, since it is whole
         self._written: asyncio.Future[Written | None] | None = None
         self._renames: dict[int, asyncio.Future[None]] = {}
         self._trouble: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -133,6 +93,7 @@ class Torrent:
         self.tracker_trouble = ""  # what the tracker said last, where it was a refusal or none
         self.is_refused = False  # by the tracker, which does not know this version any more
         self._tracker_is_there = False
+        self.web_trouble = ""  # why a web seed will give nothing any more
         self.calls = Schedule()
 
     async def checked(self) -> bool:
@@ -159,6 +120,14 @@ class Torrent:
         except TimeoutError:
             return False
         return True
+
+    async def reported(self, timeout: float) -> None:
+        """Wait until the tracker knows that it is whole, for at most `timeout` seconds.
+
+        libtorrent tells a tracker no `stopped` while it is telling it `completed`.
+        """
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._answered.wait(), timeout)
 
     async def flushed(self) -> None:
         """Wait until libtorrent has handed every byte to the kernel. Raises DiskTrouble."""
@@ -206,6 +175,25 @@ class Torrent:
     def failed(self) -> bool:
         """Whether it stands still, for its disk failed it or its files are gone."""
         return self._trouble.done()
+
+    def has(self, piece: int) -> bool:
+        return self._handle.have_piece(piece)
+
+    def take(self, piece: int, data: bytes) -> None:
+        """A piece that came by another way; its hash is checked once more. From any thread."""
+        self._handle.add_piece(piece, data, 0)
+
+    def ask_nobody(self, silent: bool) -> None:
+        """While pieces come by another way: give to the swarm and take nothing from it."""
+        if silent:
+            self._handle.set_flags(lt.torrent_flags.upload_mode)
+        else:
+            self._handle.unset_flags(lt.torrent_flags.upload_mode)
+
+    def announce(self, trackers: Sequence[str]) -> None:
+        """From now on be known to these trackers."""
+        self.announces = bool(trackers)
+        self._handle.replace_trackers([lt.announce_entry(url) for url in trackers])
 
     def rest(self, resting: bool) -> None:
         """Leave the swarm for a while, or come back."""
@@ -330,6 +318,7 @@ class Torrent:
                 self._checked.set()
                 self._look_whether_it_stands()
             case lt.torrent_finished_alert():
+                self._answered.clear()
                 self._whole.set()
             case lt.cache_flushed_alert():
                 self._flushed.set()
@@ -353,11 +342,15 @@ class Torrent:
             case lt.tracker_error_alert():
                 refusal = alert.failure_reason()
                 self.tracker_trouble = refusal or alert.error.message()
+                self._answered.set()
                 self.is_refused = self._tracker_is_there = bool(refusal)
             case lt.tracker_reply_alert():
+                self._answered.set()
                 self.is_refused = False
                 self.tracker_trouble = ""
                 self._tracker_is_there = True
+            case lt.url_seed_alert():
+                self.web_trouble = alert.error_message() or alert.error.message()
             case lt.hash_failed_alert():
                 log.warning("%s: piece %d did not verify", self.metainfo.image, alert.piece_index)
             case lt.peer_ban_alert():

@@ -114,7 +114,8 @@ def digests(folder: Path) -> dict[str, str]:
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.iterdir()
-        if not path.name.startswith(".tracker")  # the tracker's own state
+        # Neither the tracker's own state nor how the server sends.
+        if not path.name.startswith(".tracker") and path.suffix != ".mcast"
         if path.is_file()
     }
 

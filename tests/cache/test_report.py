@@ -20,7 +20,7 @@ from ogtorrent.fetch.catalogue import Server
 from ogtorrent.layout import ImagePath, Layout, Mirror, cache_root, recognise
 from ogtorrent.repository.publish import publish
 from ogtorrent.swarm.session import Work
-from ogtorrent.swarm.torrent import Neighbour, Sight
+from ogtorrent.swarm.sight import Neighbour, Sight
 from tracker.classroom import report as told
 from tracker.classroom.report import Doing, Report
 

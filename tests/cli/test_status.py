@@ -127,6 +127,16 @@ def test_figures_beyond_all_sense_are_drawn() -> None:
         assert max(map(len, shown.splitlines())) <= 80 and "pc1" in shown
 
 
+def test_a_room_says_how_many_of_its_pcs_were_not_seen() -> None:
+    unseen = [
+        {"address": f"10.1.0.{n}", "name": f"pc{n}", "room": room}
+        for n, room in ((2, "Aula 1"), (3, "Aula 2"))
+    ]
+    told = {"swarms": [swarm(seat("pc1"), seat("pc9", "done"))], "unseen": unseen}
+    shown = Frame(ENGLISH, 80).draw("server:6969", read(told), NOW).plain
+    assert "1 of 2 done, 1 not seen" in shown and "Aula 2" not in shown
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -135,6 +145,8 @@ def test_figures_beyond_all_sense_are_drawn() -> None:
         {"error": "no"},
         {"swarms": None},
         {"swarms": [1]},
+        {"swarms": [], "unseen": 3},
+        {"swarms": [], "unseen": [{"room": 3}]},
         {"swarms": [swarm(seat("pc1"), size="3")]},
         {"swarms": [swarm(seat("pc1"), rate=float("nan"))]},
         {"swarms": [swarm(seat("pc1", address=None, trouble={"kind": "lost"}))]},

@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ogtorrent.fetch.server
+from ogtorrent.cache import overlays
+from ogtorrent.cache.overlays import Applying
 from ogtorrent.errors import (
     BadName,
     HostileMetainfo,
@@ -28,7 +30,7 @@ from ogtorrent.errors import (
 )
 from ogtorrent.fetch.catalogue import ask
 from ogtorrent.fetch.server import Server
-from ogtorrent.layout import ImagePath
+from ogtorrent.layout import ImagePath, Layout, Mirror
 from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import File, Stamp
 
@@ -347,3 +349,44 @@ def test_whatever_a_server_says_is_an_offer_or_an_error_of_ours(
         assert str(error).isprintable() and len(str(error)) < 2000
     else:
         assert offer.metainfo.image == WINDOWS and offer.metainfo.name == offer.mirror.name
+
+
+READY = {"layer": "groups", "state": "ready", "why": ""}
+
+
+@pytest.fixture
+def current() -> Mirror:
+    return Mirror(Layout.CURRENT, "images")
+
+
+def test_a_repository_that_knows_no_overlays_has_none(current: Mirror) -> None:
+    with server(lambda path: http(b"404: Not Found", "404 Not Found")) as repository:
+        assert overlays.ask(repository, WINDOWS, current, "pc1", "0.0.0.0") == Applying()
+        assert (
+            overlays.ask(repository, WINDOWS, Mirror(Layout.BARE, "images"), "pc1", "0.0.0.0") == Applying()
+        )
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    status=st.sampled_from(["200 OK", "503 No"]),
+    answer=JSON
+    | st.fixed_dictionaries({"ogtorrent": st.just(1), "overlays": st.lists(JSON, max_size=3)})
+    | st.builds(
+        lambda fields: {
+            "ogtorrent": 1,
+            "overlays": [{"layer": "groups", "state": "ready", "why": ""} | fields],
+        },
+        st.fixed_dictionaries(
+            {"overlay": st.sampled_from([f"aula1/{WINDOWS}", str(WINDOWS), "../x", f"a/../{WINDOWS}"])}
+        ),
+    ),
+)
+def test_whatever_a_server_says_of_overlays_is_none_or_trouble(
+    liar: Server, current: Mirror, status: str, answer: Any
+) -> None:
+    CURRENT[0] = (status, answer, b"")
+    applying = overlays.ask(liar, WINDOWS, current, "pc1", "0.0.0.0")
+    assert applying.trouble.isprintable()
+    assert all(offered.metainfo is None for offered in applying.offered)
+    assert applying.trouble or applying.known

@@ -132,16 +132,20 @@ def test_what_is_no_legacy_tree_is_refused(tmp_path: Path, command: Command, pla
 @pytest.mark.root
 def test_a_disk_that_is_mounted_there_stays_and_the_new_place_leads_to_it(tmp_path: Path) -> None:
     """And so does what is mounted below a folder that moves."""
-    for name in ("disk", "below"):
+    for name in ("disk", "bound", "below"):
         (tmp_path / name / "opt/opengnsys/images/10.1.0.9").mkdir(parents=True)
     script = """
     mount -t tmpfs none disk/opt/opengnsys/images || exit 9
     echo disk > disk/opt/opengnsys/images/windows.img
+    mkdir -p bound/disk && mount --bind bound/disk bound/opt/opengnsys/images || exit 9
+    echo bound > bound/opt/opengnsys/images/windows.img
     mount -t tmpfs none below/opt/opengnsys/images/10.1.0.9 || exit 9
     echo nas > below/opt/opengnsys/images/10.1.0.9/nas.img
-    for tree in disk below; do "$0" -m ogtorrent repo migrate $tree/opt/opengnsys/images || exit 8; done
+    "$0" -m ogtorrent repo migrate --dry-run disk/opt/opengnsys/images || exit 8
+    for tree in disk bound below; do "$0" -m ogtorrent repo migrate $tree/opt/opengnsys/images || exit 8; done
     "$0" -m ogtorrent repo migrate disk/opt/opengnsys/repo || exit 8
     cat disk/opt/opengnsys/repo/images/windows.img disk/opt/opengnsys/images/windows.img
+    cat bound/opt/opengnsys/repo/images/windows.img bound/opt/opengnsys/images/windows.img
     cat below/opt/opengnsys/repo/images/10.1.0.9/nas.img below/opt/opengnsys/images/10.1.0.9/nas.img
     """
     ran = subprocess.run(
@@ -152,8 +156,11 @@ def test_a_disk_that_is_mounted_there_stays_and_the_new_place_leads_to_it(tmp_pa
         text=True,
     )
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.split()[-4:] == ["disk", "disk", "nas", "nas"]
-    assert (tmp_path / "disk/opt/opengnsys/repo/images").readlink() == Path("../images")
+    assert ran.stdout.split()[-6:] == ["disk", "disk", "bound", "bound", "nas", "nas"]
+    for name in ("disk", "bound"):
+        assert (tmp_path / name / "opt/opengnsys/repo/images").readlink() == Path("../images")
+    assert "moves to" not in ran.stdout.partition("below")[0]
+    assert ran.stdout.count("disk/opt/opengnsys/images, a disk of its own\n") == 2  # and as it was rehearsed
     assert recognise(tmp_path / "disk/opt/opengnsys").mirror.layout is Layout.CURRENT
 
 

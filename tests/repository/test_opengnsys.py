@@ -21,11 +21,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from machines import DEADLINE
 
-from ogtorrent.layout import Layout, recognise
+from ogtorrent.layout import ImagePath, Layout, recognise
+from ogtorrent.repository.opengnsys import images as opengnsys_images
 from ogtorrent.repository.opengnsys import routes
 from ogtorrent.repository.opengnsys.origin import NOWHERE, known_origins
 from ogtorrent.repository.opengnsys.waking import Segment
-from ogtorrent.repository.publisher import Publisher
+from ogtorrent.repository.publisher import Entry, Publisher, State
 from ogtorrent.repository.token import Guard, Token
 
 TOKEN = {"Authorization": "a0b1c2d3e4f5"}
@@ -82,6 +83,7 @@ class Console:
 
     url: str
     session: aiohttp.ClientSession
+    cards: list[Segment]  # of the repository
 
     async def ask(
         self, method: str, path: str, body: str | None = None, token: dict[str, str] = TOKEN
@@ -136,7 +138,8 @@ async def console(images: Path, tmp_path: Path) -> AsyncIterator[Console]:
     )
     publisher = Publisher(recognise(images, Layout.CURRENT), ())
     app = web.Application()
-    routes.attach(app, publisher, Guard(Token(TOKEN["Authorization"])), repoinfo, lambda: [LOOPBACK])
+    cards = [LOOPBACK]
+    routes.attach(app, publisher, Guard(Token(TOKEN["Authorization"])), repoinfo, lambda: cards)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -145,7 +148,7 @@ async def console(images: Path, tmp_path: Path) -> AsyncIterator[Console]:
     publishing = asyncio.create_task(publisher.run(surveyed.set))
     await asyncio.wait_for(surveyed.wait(), DEADLINE)
     async with aiohttp.ClientSession() as session:
-        yield Console(f"http://127.0.0.1:{runner.addresses[0][1]}", session)
+        yield Console(f"http://127.0.0.1:{runner.addresses[0][1]}", session, cards)
     publishing.cancel()
     with suppress(asyncio.CancelledError):
         await publishing
@@ -217,6 +220,35 @@ async def test_poweron_sends_magic_packets_and_says_which(
     lines += [f"Sending magic packet to 127.255.255.255:9 with {mac}" for mac in woken]
     assert (status, told) == (200, {"output": "".join(f"{line}\n" for line in lines)})
     assert heard == [b"\xff" * 6 + 16 * bytes.fromhex(mac.replace(":", "")) for mac in woken]
+
+
+async def test_poweron_tells_of_a_network_that_nothing_can_be_sent_to(console: Console) -> None:
+    console.cards.append(Segment("192.0.2.255", "192.0.2.1"))
+    body = json.dumps({"macs": ["08:00:27:0e:4c:d1"]})
+    failed = "No packet could be sent to 192.0.2.255: Cannot assign requested address"
+    status, told = await console.ask("POST", "/repository/poweron", body)
+    assert status == 200
+    assert told["output"].splitlines()[-2:] == [
+        "Sending magic packet to 127.255.255.255:9 with 08:00:27:0e:4c:d1",
+        failed,
+    ]
+    del console.cards[0]
+    assert await console.ask("POST", "/repository/poweron", body) == (500, {"message": failed})
+
+
+def test_what_opengnsys_noted_of_its_own_tree_says_nothing_of_another(tmp_path: Path) -> None:
+    (tmp_path / "repoinfo.json").write_text(
+        json.dumps({"images": [{"name": "windows", "type": "img", "clientname": "pc1"}]})
+    )
+    stands(tmp_path / "images" / "windows.img")
+    entry = Entry(ImagePath.parse("windows.img"), State.READY, 700)
+    noted = {}
+    for layout in Layout:
+        root = recognise(tmp_path / "images", layout)
+        told = opengnsys_images.named(root, [entry], tmp_path / "repoinfo.json", "", "windows")
+        assert told is not None
+        noted[layout] = told["clientname"]
+    assert noted == {Layout.CURRENT: "pc1", Layout.LEGACY: "pc1", Layout.BARE: "", Layout.EAC: ""}
 
 
 keys = st.sampled_from(["images", "ous", "subdir", "name", "type"])

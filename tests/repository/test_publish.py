@@ -48,7 +48,7 @@ def test_sums_are_those_of_md5sum_and_the_metainfo_is_that_of_the_image(root: Ro
     assert metainfo.read(Path(f"{place}.torrent")) == found
     assert (found.size, found.name, found.trackers) == (size, "images", TRACKERS)
     assert sorted(path.name for path in root.path.iterdir()) == [
-        "windows.img", "windows.img.full.sum", "windows.img.sum", "windows.img.torrent",
+        "windows.img", "windows.img.full.sum", "windows.img.mcast", "windows.img.sum", "windows.img.torrent",
     ]  # fmt: skip
 
 

@@ -203,3 +203,17 @@ async def test_a_folder_that_vanishes_keeps_what_was_published(
     assert await listed.find_or_rescan(InfoHash(b"x" * 20)) is None
     assert listed.find(info_hash) is not None
     assert "keeping what was published" in caplog.text
+
+
+async def test_folders_beside_are_served_and_not_shown(tmp_path: Path, publish: Publish) -> None:
+    image, groups = publish("images/windows.img"), tmp_path / "groups"
+    listed = AllowList(tmp_path / "images", [groups, tmp_path / "clients"])
+    await listed.rescan()
+    overlay = publish("groups/aula1/windows.img", size=1)
+    found = await listed.find_or_rescan(InfoHash(overlay))
+    assert found is not None and (found.name, found.shown) == ("groups/aula1/windows.img", False)
+    assert [published.name for published in listed.published] == ["windows.img"]
+    assert {published.swarm_id for published in listed.served} == {image, overlay}
+    shutil.rmtree(groups)
+    await listed.rescan()
+    assert listed.find(InfoHash(overlay)) is None and listed.find(InfoHash(image)) is not None

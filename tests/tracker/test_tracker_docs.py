@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tracker.classroom.report import Report
-from tracker.networks import PRIVATE, Networks
+from tracker.networks import PRIVATE, Listed, Networks
 
 Publish = Callable[..., bytes]
 Room = Any
@@ -41,6 +41,7 @@ def networks() -> Networks:
 async def filling(room: Room, publish: Publish) -> Room:
     """The room of the document's examples."""
     image = publish("aula1/windows.img", size=1_000_000)
+    room.tracker.networks.know(Listed(f"10.1.0.{n}", f"aula1-{n - 13:02}", "aula1") for n in (20, 22))
 
     async def announce(number: int, **more: Any) -> None:
         headers = [("X-Forwarded-For", f"10.1.0.{number}"), ("Host", "10.1.0.1:6969")]
@@ -111,6 +112,7 @@ async def test_the_fields_in_json(filling: Room, publish: Publish) -> None:
     check("`/health`", [await told(filling, "/health")])
     check("`/api/v1/swarms`", [picture])
     check("A swarm", swarms)
+    check("A PC that has not been seen", picture["unseen"])
     clients = [one for swarm in swarms for one in swarm["repository"] + swarm["seats"]]
     check("A client", clients)
     check("The deployment of a swarm", [swarm["deployment"] for swarm in swarms if swarm["deployment"]])

@@ -101,6 +101,7 @@ def test_pcs_that_are_listed_and_not_there_stand_among_the_others_and_lead_nowhe
     assert empty.tiles == ["10.1.9.9 not seen", "10.1.9.10 not seen"]
     first = read(views.overview(pictures.listed(), EN))
     assert "3 not seen" in first.by_id["r0"].words
+    assert "r3" not in first.by_id
     assert "1 room of which no PC has been seen seminar 2 PCs" in first.by_id["quiet-rooms"].words
 
 

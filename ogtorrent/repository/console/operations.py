@@ -48,6 +48,7 @@ class Console:
 
     def __init__(self, kept: Kept, publisher: Publisher) -> None:
         self._kept, self._publisher = kept, publisher
+        self._turn = asyncio.Lock()  # who waits for the inventory holds no thread
 
     async def inventory(self, asked: Asked) -> forms.InventoryForm:
         return forms.inventory_told(await self._standing())
@@ -126,7 +127,8 @@ class Console:
         return await asyncio.to_thread(self._kept.read)
 
     async def _change(self, decide: Decide) -> forms.Changes:
-        done = await asyncio.to_thread(self._kept.change, decide, datetime.now())
+        async with self._turn:
+            done = await asyncio.to_thread(self._kept.change, decide, datetime.now())
         return forms.changes_told(done)
 
     def _known(self, asked: Asked) -> ImagePath:

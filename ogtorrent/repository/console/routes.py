@@ -59,7 +59,7 @@ def attach(app: web.Application, kept: Kept, publisher: Publisher, guard: Guard)
     written = msgspec.json.encode(document(OPERATIONS, guard.needs_token))
     allowed: dict[str, set[str]] = {}
     for operation in OPERATIONS:
-        path = BASE + operation.path.replace("{name}", "{name:[^/]+}").replace("{image}", "{name:.+}")
+        path = BASE + operation.path.replace("{name}", "{name:[^/]+}").replace("{image}", "{name:(?s:.+)}")
         app.router.add_route(operation.method, path, guard.guarded(_handler(console, operation)))
         allowed.setdefault(path, set()).add(operation.method)
 
@@ -83,7 +83,8 @@ def _handler(console: Console, operation: Operation) -> Handler:
     async def handler(request: web.Request) -> web.StreamResponse:
         try:
             body = await _body(request, operation)
-            asked = Asked(request.host, request.match_info.get("name", ""), body)
+            host = request.host.encode("ascii", "backslashreplace").decode()
+            asked = Asked(host, request.match_info.get("name", ""), body)
             answer = await operation.work(console, asked)
         except _Unread as error:
             return _problem(error.status, str(error))
@@ -118,7 +119,7 @@ async def _body(request: web.Request, operation: Operation) -> Any:
         return msgspec.json.decode(raw, type=operation.body)
     except TimeoutError:
         raise _Unread(408, words("The request came too slowly.")) from None
-    except (msgspec.DecodeError, UnicodeError, ClientError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeError, ClientError, ConnectionError) as error:
         raise _Unread(400, words("The request cannot be read: {why}.", why=error)) from None
 
 

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ogtorrent.layout import Layout, Root, Sidecar
+from ogtorrent.layout import Layout, Root
+from ogtorrent.repository.images import is_locked
 from ogtorrent.repository.opengnsys.origin import Origin, key, known_origins, origin
 from ogtorrent.repository.publisher import Entry
 
@@ -41,13 +42,13 @@ def repository(root: Root, entries: Iterable[Entry], repoinfo: Path) -> Describe
 
 
 def named(root: Root, entries: Iterable[Entry], repoinfo: Path, unit: str, name: str) -> Described | None:
-    """The image of a name without its suffix, in the root or in a directory of it; of several the last."""
-    found = [
+    """The image of a name without its suffix, in the root or in a directory of it."""
+    found = (
         described
         for place, described in _described(root, entries, repoinfo)
         if (place, described["name"]) == (unit, name)
-    ]
-    return found[-1] if found else None
+    )
+    return next(found, None)
 
 
 def _described(root: Root, entries: Iterable[Entry], repoinfo: Path) -> list[tuple[str, Described]]:
@@ -81,4 +82,4 @@ def _image(root: Root, entry: Entry, known: Mapping[tuple[str, str, str], Origin
     described["backedup"] = backup.exists()
     if described["backedup"]:
         described["backupsize"] = backup.stat().st_size
-    return described | {"locked": root.sidecar(entry.image, Sidecar.LOCK).exists()}
+    return described | {"locked": is_locked(root, entry.image)}
