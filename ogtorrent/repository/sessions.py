@@ -31,8 +31,10 @@ def kept(root: Root, image: ImagePath) -> MulticastSession | None:
 def keep(root: Root, images: Collection[ImagePath]) -> None:
     """Give each of these images a session that no other of the tree has, unless it has one.
 
-    Raises NotWritable, of the first of those that could not be written, when the others have theirs. A directory has none: udpcast sends one file. Another image's address, as of an image that was copied with
+    A directory has none: udpcast sends one file. Another image's address, as of an image that was copied with
     its sidecars, is changed; a file that is no session is its writer's to mend.
+
+    Raises NotWritable, of the first of those that could not be written, when the others have theirs.
     """
     held = {image: session for image in root.images() if (session := _legible(root, image, image in images))}
     holders = Counter(session.address for session in held.values())
