@@ -1,4 +1,4 @@
-"""Commands, options and exit codes stand on their pages; README.md leads to every page, and no link is broken."""
+"""Commands, options and exit codes stand on their pages, README.md leads to every page, no link is broken."""
 
 import inspect
 import re
