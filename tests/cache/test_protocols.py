@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 import socket
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,6 +81,21 @@ def test_only_the_files_of_published_images_are_given(served: Server, path: str)
     (served.root / ".windows.img.part").write_bytes(b"unfinished")
     assert served.get(f"/files/{path}")[0] == 404
     assert served.get("/files/images/windows.img") == (200, (served.root / "windows.img").read_bytes())
+
+
+def test_a_file_is_given_as_it_was_published_and_nothing_in_its_place(served: Server, tmp_path: Path) -> None:
+    place = image(served.root / "windows.img", 1000)
+    served.ready("windows.img")
+    (served.root / "windows.img.gz").write_bytes(b"of somebody")
+    request = urllib.request.Request(f"http://{served.address}/files/images/windows.img")
+    request.add_header("Accept-Encoding", "gzip, br")
+    with urllib.request.urlopen(request) as answer:
+        assert (answer.read(), answer.headers["Content-Encoding"]) == (place.read_bytes(), None)
+    secret = image(tmp_path / "secret", 1000, seed=7)
+    (served.root / ".link").symlink_to(secret)
+    until(lambda: served.state("windows.img") == "ready")
+    (served.root / ".link").replace(place)  # nobody has looked at it yet
+    assert served.get("/files/images/windows.img")[1] != secret.read_bytes()
 
 
 def test_a_session_that_somebody_wrote_wrongly_beside_the_image_is_told_as_such(
