@@ -209,10 +209,11 @@ def _rights(seen: Seen) -> Iterator[Finding]:
     """The owner of the tree's folder reads and writes; whoever may read that folder reads all of it."""
     assert seen.top is not None
     top = seen.top
+    ways = {above for image in seen.images for above in seen.root.image(image).parents}
     for entry in (top, *seen.entries):
         if stat.S_ISLNK(entry.mode) or entry.path.name.startswith("."):
             continue
-        if seen.root.layer is not None and not _is_owner(seen, entry) and entry is not top:
+        if seen.root.layer is not None and not (_is_owner(seen, entry) or entry.path in ways):
             continue  # an overlay has the owners and modes of another file system
         if entry.is_folder and not _may(entry, top, stat.S_IWUSR):
             yield Finding(Fault.OWNER, entry.path, Own(entry.path, top.path))

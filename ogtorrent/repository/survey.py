@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -76,11 +76,15 @@ def mend(how: Mend) -> None:
 def _layer(root: Root) -> Seen:
     if not root.path.is_dir():
         return Seen(root, None)
-    return Seen(root, _entry(root.path, follow=True), tuple(_entries(root.path, depth=2)))
+    known = [*map(root.image, root.images()), *filter(_is_ours, root.torrents())]
+    return _seen(root, tuple(_entries(root.path, {above for path in known for above in path.parents})))
 
 
 def _images(root: Root) -> Seen:
-    entries = tuple(_entries(root.path))
+    return _seen(root, tuple(_entries(root.path)))
+
+
+def _seen(root: Root, entries: tuple[Entry, ...]) -> Seen:
     standing_there = {entry.path for entry in entries}
     images = frozenset(image for image in root.images() if root.image(image) in standing_there)
     unfit = {}
@@ -96,7 +100,8 @@ def _images(root: Root) -> Seen:
     return Seen(root, top, entries, images, described, unfit, tuple(root.unnameable()))
 
 
-def _entries(top: Path, depth: int | None = None) -> Iterator[Entry]:
+def _entries(top: Path, ways: Collection[Path] | None = None) -> Iterator[Entry]:
+    """All below the top; with `ways`, to overlays, nothing below what is neither one of them nor a holder."""
     device = top.stat().st_dev
     for directory, names, files in os.walk(top):
         below = []
@@ -109,8 +114,8 @@ def _entries(top: Path, depth: int | None = None) -> Iterator[Entry]:
                 yield _entry(path)
             except FileNotFoundError:
                 continue
-            deep = depth is not None and len(path.relative_to(top).parts) >= depth
-            if name in names and not deep and not name.startswith(".") and name != "lost+found":
+            into = ways is None or path in ways or path.parent == top
+            if name in names and into and not name.startswith(".") and name != "lost+found":
                 below.append(name)
         names[:] = below
 

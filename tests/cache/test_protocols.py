@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 import socket
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +83,21 @@ def test_only_the_files_of_published_images_are_given(served: Server, path: str)
     assert served.get("/files/images/windows.img") == (200, (served.root / "windows.img").read_bytes())
 
 
+def test_a_file_is_given_as_it_was_published_and_nothing_in_its_place(served: Server, tmp_path: Path) -> None:
+    place = image(served.root / "windows.img", 1000)
+    served.ready("windows.img")
+    (served.root / "windows.img.gz").write_bytes(b"of somebody")
+    request = urllib.request.Request(f"http://{served.address}/files/images/windows.img")
+    request.add_header("Accept-Encoding", "gzip, br")
+    with urllib.request.urlopen(request) as answer:
+        assert (answer.read(), answer.headers["Content-Encoding"]) == (place.read_bytes(), None)
+    secret = image(tmp_path / "secret", 1000, seed=7)
+    (served.root / ".link").symlink_to(secret)
+    until(lambda: served.state("windows.img") == "ready")
+    (served.root / ".link").replace(place)  # nobody has looked at it yet
+    assert served.get("/files/images/windows.img")[1] != secret.read_bytes()
+
+
 def test_a_session_that_somebody_wrote_wrongly_beside_the_image_is_told_as_such(
     served: Server, seat: Seats
 ) -> None:
@@ -101,10 +117,12 @@ def test_a_session_string_is_read_before_anybody_is_asked(seat: Seats) -> None:
 
 @pytest.mark.room  # udpcast
 def test_multicast_brings_an_image_piece_by_piece_and_directories_come_from_the_swarm(
-    served: Server, seat: Seats
+    serve: Serve, tmp_path: Path, seat: Seats
 ) -> None:
-    image(served.root / "windows.img", 6 * 2**20 + 1)
-    image(served.root / "clone.img" / "sda1", 100_000)
+    root = tmp_path / "images"
+    image(root / "windows.img", 6 * 2**20 + 1)
+    image(root / "clone.img" / "sda1", 100_000)
+    served = serve(root, line=50_000)  # by which the whole image would not come in time
     served.ready("windows.img")
     served.ready("clone.img")
     pc = seat()
@@ -122,7 +140,7 @@ def test_a_sender_that_fails_is_told_and_so_is_one_that_dies_before_it_sends(
     served: Server, seat: Seats
 ) -> None:
     image(served.root / "windows.img", 100_000)
-    served.ready("windows.img")
+    found = served.ready("windows.img")
     pc = seat()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.bind(("127.0.0.1", PORT + 1))
@@ -131,6 +149,8 @@ def test_a_sender_that_fails_is_told_and_so_is_one_that_dies_before_it_sends(
 
     waiting = pc.start(served.address, "windows.img", *multicast(2))
     until(lambda: b"waiting" in served.get("/multicast/windows.img")[1])
+    until(lambda: pc.address in served.peers(found))
     served.process.kill()
     alone = waiting.end()
+    assert not (pc.cache / "images" / ".windows.img.part").exists(), "it asked the swarm while it waited"
     assert (alone.code, "does not answer any more" in alone.said) == (60, True), alone.said

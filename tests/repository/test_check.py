@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 from machines import Server, environment, image, published
 
-from ogtorrent.layout import Layout, Tree, recognise
+from ogtorrent.layout import ImagePath, Layout, Tree, recognise
 from ogtorrent.repository.check import DAY, HOUR, examine
+from ogtorrent.repository.publish import publish
 from ogtorrent.repository.survey import look
 
 Command = Callable[..., tuple[int, str, str]]
@@ -219,6 +221,35 @@ def test_groups_and_clients_are_compared_with_what_the_console_knows(command: Co
     assert (top / "groups/aula2").is_dir() and faults(command, top) == (5, unknown)
     kept.write_text("{")
     assert faults(command, top) == (5, {".ogtorrent": "inventory"})
+
+
+def test_overlays_are_examined_also_below_a_folder_and_nothing_within_them_is(
+    command: Command, top: Path
+) -> None:
+    for holder in ("groups/aula1", "clients/pc1"):
+        for name in ("windows.img", "aula1/windows.img"):
+            overlay = top / holder / name
+            written(overlay / "etc" / "x.sum", "0" * 32).chmod(0o2666)
+            (overlay / "device").symlink_to("/dev/null")
+            aged(overlay)
+    unit = top / "groups/aula1/aula1"
+    root = next(root for root in Tree(recognise(top)).layers if root.path.name == "groups")
+    publish(root, ImagePath.parse("aula1/aula1/windows.img"), (), lambda done: None)
+    shutil.copy(unit / "windows.img.torrent", unit / "gone.img.torrent")
+    aged(unit / "gone.img.torrent")
+    unit.chmod(0o777)
+    os.mkfifo(top / "clients/pc1/aula1/windows.img/pipe")
+    told = {
+        "groups/aula1/windows.img": "image without torrent",
+        "groups/aula1/aula1/gone.img.torrent": "torrent without image",
+        "groups/aula1/aula1": "world-writable",
+        "clients/pc1/windows.img": "image without torrent",
+        "clients/pc1/aula1/windows.img": "unfit image",
+    }
+    assert faults(command, top) == (5, told)
+    assert faults(command, top, "--fix")[1] == told
+    assert not (unit / "gone.img.torrent").exists() and unit.stat().st_mode & 0o777 == 0o775
+    assert (unit / "windows.img.torrent").exists() and (unit / "windows.img/etc/x.sum").exists()
 
 
 @pytest.mark.root

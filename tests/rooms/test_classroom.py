@@ -24,6 +24,18 @@ pytestmark = pytest.mark.room
 HEADERS = 1514 / 1448
 
 
+TELLS_OF_ITS_PARENT = """
+import os, pathlib, signal, sys
+reads, writes = os.pipe()
+if os.fork():
+    signal.pause()
+os.close(writes)
+os.write(1, b"ready\\n")
+os.read(reads, 1)  # which ends when the parent does
+pathlib.Path(sys.argv[1]).touch()
+"""
+
+
 @pytest.fixture(autouse=True)
 def possible() -> None:
     skip_without_room(curl="curl", nginx="nginx-light")
@@ -109,6 +121,16 @@ def test_seats_of_two_rooms_stand_in_different_subnets_and_reach_each_other() ->
             room.seats[0].run(["curl", "--max-time", "2", host.address], check=False)
             neighbours = room.seats[0].run(["ip", "neigh", "show", host.address]).stdout
             assert "lladdr" in neighbours, f"{host.name} does not answer"
+
+
+def test_nobody_says_goodbye_when_a_host_crashes(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    with Room(seats=1) as room:
+        (seat,) = room.seats
+        parent = seat.popen([sys.executable, "-c", TELLS_OF_ITS_PARENT, told], stdout=subprocess.PIPE)
+        assert parent.stdout is not None and parent.stdout.readline() == b"ready\n"
+        seat.crash()
+    assert not told.exists()
 
 
 @pytest.mark.parametrize("contender", ["ogtorrent", "ctorrent"])

@@ -2,7 +2,8 @@
 
 from ogtorrent.swarm.ledger import Ledger
 
-SERVER, SEAT = ("10.0.0.1", 6881), ("10.0.0.7", 6881)
+KIB = 1024
+SERVER, SEAT, CALLED = ("10.0.0.1", 6881), ("10.0.0.7", 6881), ("10.0.0.7", 50000)
 
 
 def test_a_counter_that_grows_is_counted_once() -> None:
@@ -12,18 +13,26 @@ def test_a_counter_that_grows_is_counted_once() -> None:
     assert ledger.given() == {"10.0.0.1": 250}
 
 
-def test_a_peer_that_connects_anew_begins_at_zero_and_loses_nothing() -> None:
+def test_a_peer_that_connects_anew_has_what_it_had_and_is_counted_once() -> None:
     ledger = Ledger()
-    ledger.observe({SERVER: 100, SEAT: 40})
-    ledger.observe({SEAT: 60})  # the server is gone
-    ledger.observe({SERVER: 130, SEAT: 60})  # and is back, and has given more than before
-    ledger.observe({SERVER: 135, SEAT: 5})  # the seat came back between two looks
-    assert ledger.given() == {"10.0.0.1": 235, "10.0.0.7": 65}
+    ledger.observe({SERVER: 100 * KIB + 900, SEAT: 40 * KIB})
+    ledger.observe({SEAT: 60 * KIB})  # the server is gone
+    ledger.observe({SERVER: 100 * KIB, SEAT: 60 * KIB})  # and is back
+    ledger.observe({SERVER: 130 * KIB, CALLED: 70 * KIB})  # the seat came back from another port
+    assert ledger.given() == {"10.0.0.1": 130 * KIB + 900, "10.0.0.7": 70 * KIB}
+
+
+def test_a_peer_that_was_forgotten_begins_at_zero_and_loses_nothing() -> None:
+    ledger = Ledger()
+    ledger.observe({SERVER: 100 * KIB, SEAT: 60 * KIB})
+    ledger.observe({SEAT: 5 * KIB})  # the seat came back between two looks
+    ledger.observe({SERVER: 30 * KIB, SEAT: 6 * KIB})
+    assert ledger.given() == {"10.0.0.1": 130 * KIB, "10.0.0.7": 66 * KIB}
 
 
 def test_two_connections_of_one_address_add_up() -> None:
     ledger = Ledger()
-    ledger.observe({SEAT: 10, ("10.0.0.7", 50000): 5})
+    ledger.observe({SEAT: 10, CALLED: 5})
     assert ledger.given() == {"10.0.0.7": 15}
 
 
