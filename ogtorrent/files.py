@@ -45,15 +45,15 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def exchanged(one: Path, other: Path) -> bool:
+def exchanged(one: Path | str, other: Path | str, above: int = _AT_FDCWD) -> bool:
     """renameat2(RENAME_EXCHANGE): two names change places in one step; False where the file system cannot.
 
-    Raises OSError.
+    `above`: the open directory that they are names in. Raises OSError.
     """
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE):
+    if libc.renameat2(above, os.fsencode(one), above, os.fsencode(other), _RENAME_EXCHANGE):
         code = ctypes.get_errno()
-        if code != errno.EINVAL:
+        if code not in (errno.EINVAL, errno.ENOSYS):
             raise OSError(code, os.strerror(code), str(other))
         return False
     return True

@@ -16,7 +16,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,8 +85,11 @@ def ogtorrent(*arguments: str | Path, **options: Any) -> subprocess.CompletedPro
     )
 
 
-def killed_at(step: int, work: Callable[[], object]) -> bool:
-    """Do the work in a process of its own, killed before it changes the disk for the `step`th time."""
+def killed_at(step: int, work: Callable[[], object], also: Collection[str] = ()) -> bool:
+    """Do the work in a process of its own, killed before it changes the disk for the `step`th time.
+
+    `also`: audit events that count as such a change, too.
+    """
     child = os.fork()
     if child == 0:
         left = step
@@ -94,7 +97,7 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
         def count(event: str, arguments: tuple[object, ...]) -> None:
             nonlocal left
             writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & os.O_CREAT
-            if writes or event in ("os.rename", "os.mkdir", "os.rmdir", "os.remove"):
+            if writes or event in ("os.rename", "os.mkdir", "os.rmdir", "os.remove", *also):
                 if left == 0:
                     os._exit(KILLED)
                 left -= 1

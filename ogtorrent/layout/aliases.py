@@ -62,21 +62,21 @@ class Here:
                 return Place(checked_component(alias))
             except BadName as error:
                 raise BadAddress(alias, str(error)) from None
-        address = _address(alias)
+        address = as_address(alias)
         if address is None or address.is_unspecified:
             raise BadAddress(alias, words("a place is REPO, CACHE, localhost, an address, DVD-ID or USB-ID"))
         if address.is_loopback:
             return CACHE
-        if address == _address(self.server):
+        if address == as_address(self.server):
             return REPO
-        if address in map(_address, self.own):
+        if address in map(as_address, self.own):
             return REPO if self.is_server else CACHE
         return Place(str(address))
 
     @property
     def is_server(self) -> bool:
-        server = _address(self.server)
-        return server is None or server.is_loopback or server in map(_address, self.own)
+        server = as_address(self.server)
+        return server is None or server.is_loopback or server in map(as_address, self.own)
 
     def paths(self, place: Place, image: ImagePath) -> tuple[Path, ...]:
         """Every path under which an image of a place is seen here, the proper one first.
@@ -111,7 +111,7 @@ class Here:
             yield MOUNTS / place.name
 
     def _repository_roots(self) -> Iterator[Path]:
-        server = _address(self.server)
+        server = as_address(self.server)
         mounted = [MOUNTS / str(server)] if server is not None else []
         # The legacy client mounts the server beside the others, every other one at the server's own path.
         if self.repository.mirror.layout is Layout.LEGACY and not self.is_server:
@@ -135,7 +135,7 @@ class Here:
         yield from (MOUNTS / name for name in names)
 
     def _own(self) -> list[str]:
-        return sorted(str(address) for address in map(_address, self.own) if address is not None)
+        return sorted(str(address) for address in map(as_address, self.own) if address is not None)
 
     def _took_the_place(self) -> bool:
         """Whether the tree replaces `/opt/opengnsys/images`, which then leads to it."""
@@ -179,7 +179,7 @@ class Here:
         return place if removable is (folder == DISKS) else None
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def as_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Without the interface, and an IPv4 address in IPv6 clothes as what it is."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])

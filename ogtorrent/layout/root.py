@@ -162,6 +162,10 @@ class Root:
             if _is_file(self.sidecar(overlay, Sidecar.TORRENT)):
                 yield overlay
 
+    def has_overlay(self, overlay: ImagePath) -> bool:
+        """Of a root of a layer: whether one stands there, published or not."""
+        return self._is_overlay(self.image(overlay))
+
     def locate(self, path: Path) -> ImagePath:
         """The image that stands at `path`. Raises BadName where it is outside the root."""
         try:

@@ -7,7 +7,6 @@ no farther than the top. openat2(RESOLVE_IN_ROOT) does the same, but a kernel ma
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
@@ -17,7 +16,6 @@ from types import TracebackType
 
 _MOST_LINKS = 40  # as the kernel's own limit
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_RENAME_EXCHANGE = 2  # <linux/fs.h>
 
 
 class Inside:
@@ -26,7 +24,8 @@ class Inside:
     def __init__(self, top: Path) -> None:
         """Raises OSError."""
         self._top = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self.followed: set[tuple[int, int, str]] = set()  # links: device and inode of the directory, and name
+        # Links that led to a directory: device and inode of where they stand, and name.
+        self.followed: set[tuple[int, int, str]] = set()
 
     def __enter__(self) -> Inside:
         return self
@@ -54,7 +53,7 @@ class Inside:
     def directory(self, parts: Sequence[str]) -> int:
         """Raises OSError: there is none, or links go round in a circle."""
         stack = [os.dup(self._top)]
-        pending, links = list(reversed(parts)), 0
+        pending, links = list(reversed(parts)), list[tuple[int, int, str]]()
         try:
             while pending:
                 name = pending.pop()
@@ -65,13 +64,13 @@ class Inside:
                     target = _entered(stack, name)
                     if target is not None:
                         above = os.fstat(stack[-1])
-                        self.followed.add((above.st_dev, above.st_ino, name))
-                        links += 1
-                        if links > _MOST_LINKS:
+                        links.append((above.st_dev, above.st_ino, name))
+                        if len(links) > _MOST_LINKS:
                             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), "/".join(parts))
                         while target.startswith("/") and len(stack) > 1:
                             os.close(stack.pop())
                         pending += reversed(target.split("/"))
+            self.followed.update(links)
             return stack.pop()
         finally:
             for descriptor in stack:
@@ -111,17 +110,3 @@ def status_of(name: str, above: int) -> os.stat_result | None:
         return os.stat(name, dir_fd=above, follow_symlinks=False)
     except FileNotFoundError:
         return None
-
-
-def exchange(one: str, other: str, above: int) -> bool:
-    """Two names of a directory change places in one step; False where the file system cannot.
-
-    Raises OSError.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(above, os.fsencode(one), above, os.fsencode(other), _RENAME_EXCHANGE) == 0:
-        return True
-    code = ctypes.get_errno()
-    if code in (errno.EINVAL, errno.ENOSYS):
-        return False
-    raise OSError(code, os.strerror(code), other)

@@ -12,8 +12,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from ogtorrent.errors import CorruptImage, NoTarget, NotLaid
+from ogtorrent.files import exchanged
 from ogtorrent.overlay.dress import Lost, dress, dress_link, look, wanted
-from ogtorrent.overlay.inside import Inside, exchange, open_file, status_of
+from ogtorrent.overlay.inside import Inside, open_file, status_of
 from ogtorrent.overlay.layers import Laid
 from ogtorrent.overlay.manifest import LAYING, Entry, Kind
 from ogtorrent.overlay.place import CHUNK, Refused, check_empty, clear, leads, link_look, put, same_bytes
@@ -102,6 +103,8 @@ class _Layer:
         self._inside.followed.clear()
         for path, one in laid.items():
             try:
+                if path.rpartition("/")[0] in changes:  # a link stands there, perhaps, that leads elsewhere
+                    raise Refused(words("what is above it is not laid"))
                 with self._above(one.entry) as above:
                     if one.entry.kind is Kind.DIRECTORY:
                         directories.append((one, *self._directory(one.entry, above)))
@@ -174,7 +177,7 @@ class _Layer:
                 os.mkdir(name, 0o700, dir_fd=above)
             else:
                 os.mkdir(LAYING, 0o700, dir_fd=above)
-                if not exchange(LAYING, name, above):
+                if not exchanged(LAYING, name, above):
                     os.unlink(name, dir_fd=above)
                     os.rename(LAYING, name, src_dir_fd=above, dst_dir_fd=above)
                 clear(above)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
-from ogtorrent.overlay.inside import exchange, status_of
+from ogtorrent.files import exchanged
+from ogtorrent.overlay.inside import status_of
 from ogtorrent.overlay.manifest import LAYING
 from ogtorrent.words import words
 
@@ -19,11 +20,11 @@ class Refused(Exception):
 def put(name: str, above: int, status: os.stat_result | None) -> None:
     """Give what was made its name. Raises OSError, Refused."""
     if status is not None and stat.S_ISDIR(status.st_mode):
-        if exchange(LAYING, name, above):
+        if exchanged(LAYING, name, above):
             try:
                 os.rmdir(LAYING, dir_fd=above)
             except OSError:  # somebody has just put something there
-                exchange(LAYING, name, above)
+                exchanged(LAYING, name, above)
                 raise
             return
         os.rmdir(name, dir_fd=above)

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from ogtorrent.errors import BadAddress
+from ogtorrent.layout.aliases import as_address
 from ogtorrent.words import words
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -92,11 +93,16 @@ def _prefix(netmask: str) -> int:
 def _configured(configuration: Path) -> list[str]:
     """`IPlocal=` of an OpenGnsys repository."""
     try:
-        lines = configuration.read_text(errors="replace").splitlines()
+        return [value for value in opengnsys_values("IPlocal", configuration) if as_address(value)]
     except OSError:
         return []
-    values = [line.partition("=")[2].strip().strip("\"'") for line in lines if line.startswith("IPlocal=")]
-    return [value for value in values if _is_address(value)]
+
+
+def opengnsys_values(wanted: str, configuration: Path = OPENGNSYS_CONFIGURATION) -> list[str]:
+    """What an OpenGnsys repository has set `wanted` to, each time. Raises OSError."""
+    lines = configuration.read_text(errors="surrogateescape").splitlines()
+    pairs = [line.partition("=") for line in lines]
+    return [value.strip().strip("\"'") for key, _, value in pairs if key.strip() == wanted]
 
 
 def _towards_the_world() -> list[str]:
@@ -118,11 +124,3 @@ def _of_interfaces() -> list[str]:
     ]
     outward = [address for address in found if not ipaddress.ip_address(address).is_loopback]
     return sorted(outward) or ["127.0.0.1"]
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -65,10 +65,21 @@ class Cast:
     why: str = ""  # where it FAILED
     full: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def lasts(self) -> bool:
+        return not self.state.is_over and bool(self.seats)
+
     def join(self, seat: str) -> None:
         self.seats.add(seat)
         if len(self.seats) >= self.session.clients:
             self.full.set()
+
+    def leave(self, seat: str) -> None:
+        """One that nobody waits for any more ends."""
+        if self.state is State.WAITING:
+            self.seats.discard(seat)
+            if not self.seats:
+                self.full.set()
 
     def told(self, now: float) -> dict[str, Any]:
         return {
@@ -103,7 +114,10 @@ class Multicast:
         """The image's session, begun where there is none; `wanted`, or else the image's own. Raises Refused,
         BadSession."""
         cast = self._casts.get(published.image)
-        if cast is None or cast.state.is_over:
+        if cast is None or not cast.lasts:
+            # A PC takes one image at a time: however many it asks for, it holds one session up.
+            for other in self._casts.values():
+                other.leave(seat)
             cast = self._begin(published, interface, wanted)
         if cast.state is State.WAITING and cast.interface == interface:
             cast.join(seat)
@@ -112,7 +126,7 @@ class Multicast:
     def _begin(self, published: Metainfo, interface: str, wanted: MulticastSession | None) -> Cast:
         if shutil.which("udp-sender") is None:
             raise Refused(503, words("udp-sender is missing here: install the package udpcast"))
-        running = [cast for cast in self._casts.values() if not cast.state.is_over]
+        running = [cast for cast in self._casts.values() if cast.lasts]
         if len(running) >= MOST:
             raise Refused(503, words("{count} images are being sent by multicast already", count=MOST))
         if published.is_directory:
@@ -136,6 +150,9 @@ class Multicast:
                 await cast.full.wait()
         except TimeoutError:
             pass
+        if not cast.seats:
+            self._forget(cast)
+            return
         cast.state = State.RUNNING
         log.info("%s: multicast to %d seats, %s", image, len(cast.seats), cast.session)
         cast.why = await self._send(cast)
@@ -145,8 +162,11 @@ class Multicast:
             log.info("%s: multicast sent", image)
         cast.state = State.FAILED if cast.why else State.SENT
         await asyncio.sleep(REMEMBERED)
-        if self._casts.get(image) is cast:
-            del self._casts[image]
+        self._forget(cast)
+
+    def _forget(self, cast: Cast) -> None:
+        if self._casts.get(cast.published.image) is cast:
+            del self._casts[cast.published.image]
 
     async def _send(self, cast: Cast) -> str:
         """Why it failed; empty where it did not."""

@@ -21,7 +21,7 @@ from ogtorrent.errors import BadName
 from ogtorrent.layout import ImagePath, Layer, Root, Sidecar
 from ogtorrent.repository.inventory import Client, Inventory
 from ogtorrent.repository.kept import Kept
-from ogtorrent.repository.publisher import Entry, Publisher
+from ogtorrent.repository.publisher import Entry, Publisher, State
 from ogtorrent.repository.seeder import Seeder
 from ogtorrent.swarm.session import Session
 
@@ -96,10 +96,17 @@ class Overlays:
 
     def _entry(self, layer: Layer, holder: str, image: ImagePath) -> Entry | None:
         publisher = self._publishers.get(layer)
+        if publisher is None:
+            return None
         try:
-            return publisher.catalogue.get(ImagePath((holder, *image.parts))) if publisher else None
+            overlay = ImagePath((holder, *image.parts))
         except BadName:  # of a group or client that can have no folder
             return None
+        entry = publisher.catalogue.get(overlay)
+        if entry is None and publisher.root.has_overlay(overlay):
+            # Of a group that has this name since a moment ago: a seat that heard of none would do without.
+            return Entry(overlay, State.WAITING)
+        return entry
 
     async def _torrent(self, request: web.Request) -> web.Response:
         layer, torrent = request.match_info["layer"], request.match_info["torrent"]

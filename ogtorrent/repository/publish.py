@@ -47,6 +47,12 @@ def contents(root: Root, image: ImagePath) -> Contents:
     files, mtimes = [], []
     for file in paths:
         status = file.stat()
+        if not _may_lead(file.lstat(), status):
+            raise UnfitImage(
+                root.called(image),
+                words("it is a link to a file of somebody else"),
+                words("Let the file's owner or root make the link."),
+            )
         if not stat.S_ISREG(status.st_mode):
             raise UnfitImage(
                 root.called(image), words("{file!r} is no regular file", file=file.name), words("Remove it.")
@@ -65,6 +71,11 @@ def contents(root: Root, image: ImagePath) -> Contents:
     if found.size == 0 and not manifest:
         raise UnfitImage(root.called(image), words("it is empty"), words("Write it anew, or remove it."))
     return found
+
+
+def _may_lead(link: os.stat_result, file: os.stat_result) -> bool:
+    """Who may write among the images is not to have any file published that the server can read."""
+    return not stat.S_ISLNK(link.st_mode) or link.st_uid in (0, os.geteuid(), file.st_uid)
 
 
 def _files_below(image: ImagePath, top: Path) -> list[Path]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
-
 from aiohttp import web
 
 import tracker.server
-from ogtorrent.repository.token import Guard
+from ogtorrent.layout.aliases import as_address
+from ogtorrent.repository.token import Guard, Handler
 from ogtorrent.words import words
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Seats:
@@ -35,11 +31,9 @@ class Seats:
         return guarded
 
     def _is_seat(self, request: web.Request) -> bool:
-        try:
-            address = ip_address((request.remote or "").partition("%")[0])
-        except ValueError:
+        address = as_address(request.remote or "")
+        if address is None:
             return False
-        packed = (getattr(address, "ipv4_mapped", None) or address).packed
         # Behind a proxy everybody would have its address.
-        proxied = self._networks.speaks_for_others(packed) or "X-Forwarded-For" in request.headers
-        return not proxied and self._networks.may_announce(packed)
+        proxied = self._networks.speaks_for_others(address.packed) or "X-Forwarded-For" in request.headers
+        return not proxied and self._networks.may_announce(address.packed)

@@ -11,13 +11,14 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from aiohttp import web
 
 from ogtorrent.errors import UnfitToken
-from ogtorrent.repository.addresses import OPENGNSYS_CONFIGURATION
+from ogtorrent.layout.aliases import as_address
+from ogtorrent.repository.addresses import OPENGNSYS_CONFIGURATION, opengnsys_values
 from ogtorrent.words import words
 
 log = logging.getLogger(__name__)
@@ -115,24 +116,15 @@ class Guard:
 
     def _is_this_host(self, request: web.Request) -> bool:
         """Whether a program on this host asks by itself: no proxy for others, no web page in a browser."""
-        address = _address(request.remote or "")
+        address = as_address(request.remote or "")
         if address is None or not address.is_loopback or any(address in proxy for proxy in self._proxies):
             return False
         if any(header in request.headers for header in (*_FORWARDED, "Origin")):
             return False
         # A page whose name was made to lead to 127.0.0.1 names itself here.
         host = _PORT.sub("", request.host).strip("[]").lower()
-        named = _address(host)
+        named = as_address(host)
         return host == "localhost" or (named is not None and named.is_loopback)
-
-
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """An address as text; one of IPv4 that comes through a socket of IPv6 is what it is."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 def asks_for_token(refusal: Refusal) -> dict[str, str]:
@@ -156,14 +148,12 @@ def token_in(file: Path) -> Token:
 def configured_token(configuration: Path = OPENGNSYS_CONFIGURATION) -> Token | None:
     """`ApiToken=` of an OpenGnsys repository; None where there is none that can be used."""
     try:
-        lines = configuration.read_text(errors="surrogateescape").splitlines()
+        values = opengnsys_values("ApiToken", configuration)
     except FileNotFoundError:
         return None
     except OSError as error:
         log.warning("no token: %s: %s", configuration, error.strerror)
         return None
-    pairs = [line.partition("=") for line in lines]
-    values = [value.strip().strip("\"'") for key, _, value in pairs if key.strip() == "ApiToken"]
     if not values or not values[-1]:
         return None
     try:

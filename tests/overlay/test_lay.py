@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import stat
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from machines import environment
+from machines import environment, killed_at
 
 from ogtorrent.errors import CorruptImage, NoTarget, NotLaid
 from ogtorrent.layout import Layer
@@ -369,25 +370,59 @@ def test_what_runs_as_its_owner_does_not_run_as_another(target: Path, tmp_path: 
     assert stat.S_IMODE((target / "tool").stat().st_mode) == 0o755
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.dictionaries(
-        st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map("/".join),
-        st.sampled_from(["file", "folder", "/", "..", "../..", "a", "/b", "../outside", "loop"]),
-        max_size=8,
-    )
-)
-def test_whatever_links_stand_there_nothing_is_laid_outside(
-    tmp_path_factory: pytest.TempPathFactory, links: dict[str, str]
-) -> None:
-    home = tmp_path_factory.mktemp("hostile")
-    target, outside, group = home / "target", home / "outside", home / "group"
-    for place in (target, outside, group):
-        place.mkdir()
-    for path, what in links.items():
-        place = target / path
+def test_a_run_that_is_killed_at_any_step_leaves_nothing_after_the_next(tmp_path: Path, group: Path) -> None:
+    for path in ("etc/hosts", "new/deep/file", "folder", "file/in it", "lib/inside"):
+        write(group / path, "overlay")
+    (group / "etc/mtab").symlink_to("/proc/self/mounts")
+    (group / "second").hardlink_to(group / "etc/hosts")
+
+    def restored(name: str) -> Path:
+        target = tmp_path / name
+        write(target / "etc/hosts", "image")
+        write(target / "file", "image")
+        (target / "folder").mkdir()
+        (target / "usr/lib").mkdir(parents=True)
+        (target / "lib").symlink_to("usr/lib")
+        return target
+
+    def facts(target: Path) -> list[tuple[object, ...]]:
+        found = gather(target, "target")
+        return [(one.path, one.kind, one.mode, one.size, one.target) for one in found]
+
+    whole = restored("whole")
+    laid(whole, group)
+    also = ("os.link", "os.symlink", "os.chmod", "os.utime", "ctypes.dlsym")
+    for step in itertools.count():
+        target = restored(f"cut {step}")
+        killed = killed_at(step, lambda target=target: laid(target, group), also)  # type: ignore[misc]
+        laid(target, group)
+        assert facts(target) == facts(whole) and not list(target.rglob(LAYING)), step
+        if not killed:
+            break
+    assert step > 30
+
+
+def test_what_is_laid_does_not_depend_on_what_an_earlier_run_laid(tmp_path: Path) -> None:
+    """A link that led nowhere hinders nobody; below a path that is not laid nothing is."""
+    for name, links, overlay in (
+        ("nowhere", {"a": "file", "b": "c", "c": "a"}, {"c": "file", "b/a": "file"}),
+        ("top", {"c": "/"}, {"a": "/b", "a/a": "file", "c/a/a": "file", "c/b": "folder"}),
+    ):
+        target, group = tmp_path / name / "target", tmp_path / name / "group"
+        grow(target, links)
+        grow(group, overlay)
+        first = laid(target, group)
+        assert {change.what for change in laid(target, group).changes} <= {What.UNCHANGED, What.REFUSED}
+        assert bool(why(first)) is (name == "top")
+
+
+def grow(top: Path, paths: dict[str, str]) -> None:
+    """Files, folders and links, as far as they are possible inside."""
+    top.mkdir(parents=True)
+    for path, what in paths.items():
+        place = top / path
         with contextlib.suppress(OSError):
-            if not os.path.realpath(place.parent).startswith(str(target)):
+            if not os.path.realpath(place.parent).startswith(str(top)):
                 continue
             place.parent.mkdir(parents=True, exist_ok=True)
             if what == "folder":
@@ -396,10 +431,32 @@ def test_whatever_links_stand_there_nothing_is_laid_outside(
                 write(place, "image")
             else:
                 place.symlink_to("c" if what == "loop" else what)
-    for path in ("a/b/c", "b/a", "c/c/a"):
-        write(group / path, "overlay")
-    laid(target, group)
-    laid(target, group)
+
+
+ANYTHING = st.dictionaries(
+    st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map("/".join),
+    st.sampled_from(["file", "folder", "/", "..", "../..", "a", "/b", "b/c", "../outside", "loop"]),
+    max_size=8,
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ANYTHING, ANYTHING)
+def test_whatever_links_stand_there_nothing_is_laid_outside_and_a_second_run_changes_nothing(
+    tmp_path_factory: pytest.TempPathFactory, image: dict[str, str], overlay: dict[str, str]
+) -> None:
+    home = tmp_path_factory.mktemp("hostile")
+    target, outside, group = home / "target", home / "outside", home / "group"
+    outside.mkdir()
+    grow(target, image)
+    grow(group, overlay or dict.fromkeys(("a/b/c", "b/a", "c/c/a"), "file"))
+    refused = why(laid(target, group)).keys()
+    before = gather(target, "target")
+    again = laid(target, group)
+    assert why(again).keys() == refused and set(told(again, What.UNCHANGED)) == {
+        change.path for change in again.changes if change.path not in refused
+    }
+    assert gather(target, "target") == before
     assert list(outside.iterdir()) == [] and {path.name for path in home.iterdir()} == {
         "group",
         "outside",

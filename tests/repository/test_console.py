@@ -322,6 +322,33 @@ def test_a_server_that_starts_finishes_what_was_cut(serve: Callable[..., Server]
     assert (top / "groups/b/windows.img").is_dir()
 
 
+def test_the_overlays_of_a_group_that_is_renamed_apply_all_the_time(
+    serve: Callable[..., Server], top: Path
+) -> None:
+    image(top / "images" / "windows.img", 1000)
+    image(top / "groups/aula1/windows.img/etc/hosts", 1000)
+    console = Console(serve(top))
+    console.server.ready("windows.img")
+    assert console.ask("PUT", "/inventory", ROOM)[0] == 200
+
+    def told() -> list[tuple[str, str]]:
+        answer = json.loads(console.server.get("/overlays/windows.img?client=pc1")[1])
+        return [(one["overlay"], one["state"]) for one in answer["overlays"]]
+
+    def served(group: str) -> int:
+        return console.server.get(f"/layers/groups/{group}/windows.img.torrent")[0]
+
+    until(lambda: told() == [("aula1/windows.img", "ready")])
+    groups = [{"name": "lab", "id": "3"}, {"name": "aula2", "id": "4"}]
+    clients = [{**ROOM["clients"][0], "group": "lab"}, ROOM["clients"][1]]
+    assert console.ask("PUT", "/inventory", {"groups": groups, "clients": clients})[0] == 200
+    heard = []
+    until(lambda: heard.append(told()) or heard[-1] == [("lab/windows.img", "ready")])
+    assert all([overlay for overlay, _ in one] == ["lab/windows.img"] for one in heard), heard
+    until(lambda: (served("aula1"), served("lab")) == (404, 200))
+    assert not list((top / "groups").glob("aula1*"))
+
+
 @pytest.mark.room
 def test_the_document_is_what_the_server_does(
     serve: Callable[..., Server], top: Path, token: Path, tmp_path: Path

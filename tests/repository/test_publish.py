@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from machines import AS_A_USER, environment, image
 
-from ogtorrent.errors import ImageLocked, NotWritable
+from ogtorrent.errors import ImageLocked, NotWritable, UnfitImage
 from ogtorrent.layout import ImagePath, Root, Sidecar, recognise
-from ogtorrent.repository.publish import publish, standing, stands, withdraw
+from ogtorrent.repository.publish import contents, publish, standing, stands, withdraw
 from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import Metainfo
 
@@ -250,3 +250,17 @@ def test_an_image_that_the_server_may_not_read_is_refused(root: Root) -> None:
         env=environment(), capture_output=True, text=True,
     )  # fmt: skip
     assert ran.returncode == 5 and "cannot be read" in ran.stderr
+
+
+@pytest.mark.root
+def test_a_link_is_an_image_where_its_maker_owns_the_file_too(root: Root, tmp_path: Path) -> None:
+    secret = image(tmp_path / "secret", 1000)
+    link = root.path / "linked.img"
+    link.symlink_to(secret)
+    found = contents(root, ImagePath.parse("linked.img"))  # root's own
+    assert found.size == 1000
+    os.chown(link, 1234, 1234, follow_symlinks=False)
+    with pytest.raises(UnfitImage, match="of somebody else"):
+        contents(root, ImagePath.parse("linked.img"))
+    os.chown(secret, 1234, 1234)
+    assert contents(root, ImagePath.parse("linked.img")) == found

@@ -93,3 +93,16 @@ def test_seats_join_one_session_that_waits_for_more(served: Server) -> None:
     assert ask(served, "windows.img", ["session"])[0] == 400
     assert ask(served, "clone.img")[0] == 409
     assert ask(served, "unknown.img")[0] == 404
+
+
+def test_a_seat_holds_up_one_session_however_many_it_asks_for(served: Server) -> None:
+    names = [f"{number}.img" for number in range(6)]
+    for number, name in enumerate(names):
+        image(served.root / name, 1000, seed=number)
+    session = "9000:full-duplex:239.194.17.36:70M:50:86400"
+    for name in names:
+        served.ready(name)
+        status, told = ask(served, name, {"session": session})
+        assert (status, told.get("seats"), told.get("session")) == (200, 1, session), told
+    until(lambda: served.get(f"/multicast/{names[0]}")[0] == 404)
+    assert json.loads(served.get(f"/multicast/{names[-1]}")[1])["state"] == "waiting"

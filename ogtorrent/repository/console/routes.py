@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -25,7 +24,7 @@ from ogtorrent.repository.console.forms import Problem
 from ogtorrent.repository.console.operations import OPERATIONS, Asked, Console, Operation
 from ogtorrent.repository.kept import Kept
 from ogtorrent.repository.publisher import Publisher
-from ogtorrent.repository.token import Guard
+from ogtorrent.repository.token import Guard, Handler
 from ogtorrent.words import words
 
 log = logging.getLogger(__name__)
@@ -38,8 +37,6 @@ _STATUS: dict[type[OgtorrentError], int] = {
     EntryConflict: 409,
     ImageLocked: 409,
 }
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class _Unread(Exception):
