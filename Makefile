@@ -1,6 +1,8 @@
 # The two commands of a newcomer are `make demo` and `make test`; the rest is for developers.
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests beside each other, a file's in one worker. Rooms wait most of the time: more of them than cores.
+SIDE_BY_SIDE = --dist loadfile --no-loadscope-reorder -n
 
 .PHONY: demo test quick check deb texts room-tools screenshots faults clean
 
@@ -9,11 +11,11 @@ demo: .venv/run
 
 # All that CI runs: style, types, and every test, whole rooms included.
 test: .venv/dev room-tools check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) 4
 
 # What a developer runs all day: no root, no rooms.
 quick: .venv/dev check
-	$(BIN)/python -m pytest -m "not room"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) auto -m "not room"
 
 check: .venv/dev
 	$(BIN)/ruff check .

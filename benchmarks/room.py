@@ -252,17 +252,18 @@ class Room:
 
 
 def _end_processes(namespaces: Sequence[Path], children: Sequence[subprocess.Popen[Any]]) -> None:
-    """Kill the children and whatever else lives in these namespaces, daemons and grandchildren too."""
-    for child in children:
-        child.kill()
+    """Kill the children and whatever else lives in these namespaces, daemons and grandchildren too.
+
+    All are stopped before one is killed: who outlived another, however shortly, could tell of it.
+    """
     inodes = {path.stat().st_ino for path in namespaces}
     deadline = time.monotonic() + 10
-    while pids := list(_processes_in(inodes)):
+    while pids := {*_processes_in(inodes), *(child.pid for child in children if child.poll() is None)}:
         if time.monotonic() > deadline:
-            raise RoomError(f"processes {pids} outlive SIGKILL")
-        for pid in pids:
+            raise RoomError(f"processes {sorted(pids)} outlive SIGKILL")
+        for number, pid in itertools.product((signal.SIGSTOP, signal.SIGKILL), pids):
             with suppress(ProcessLookupError):  # it has ended by itself, which is what we want
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
         time.sleep(0.01)
     for child in children:
         child.wait()

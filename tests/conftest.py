@@ -1,9 +1,11 @@
-"""Machines that end with their test; and in CI nothing may be skipped."""
+"""Machines that end with their test; tests side by side (`pytest -n`); and in CI nothing may be skipped."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,21 @@ from ogtorrent.cli import main
 
 # Whoever starts the tests in the background has SIGINT ignored, and what the tests start would inherit it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+CLONE_NEWNS = 0x20000  # <sched.h>; Python 3.12 has os.unshare
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A worker of `pytest -n` has mounts of its own: another's `unshare --mount` would keep them busy."""
+    if hasattr(config, "workerinput") and os.geteuid() == 0 and ctypes.CDLL(None).unshare(CLONE_NEWNS) == 0:
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole rooms first: they wait more than they work, so there is to be something beside them."""
+    rooms = Path(__file__).with_name("rooms")
+    items.sort(key=lambda item: rooms not in item.path.parents)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -1,7 +1,8 @@
-"""README.md mentions every command, every option and every exit code."""
+"""Commands, options and exit codes stand on their pages, README.md leads to these, and no link is broken."""
 
 import inspect
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,22 @@ import pytest
 import ogtorrent.errors
 from ogtorrent.cli import cli
 
-README = Path(__file__).parents[1] / "README.md"
+PROJECT = Path(__file__).parents[1]
+README = PROJECT / "README.md"
+DOCS = PROJECT / "docs"
+TEXTS = sorted({*PROJECT.glob("*.md"), *DOCS.glob("*.md"), *PROJECT.glob("benchmarks/*.md")})
+PAGES = {  # by the first words of a command, the longest that fits
+    "ogtorrent cache": DOCS / "cache.md",
+    "ogtorrent demo": README,
+    "ogtorrent overlay": DOCS / "overlays.md",
+    "ogtorrent publish": DOCS / "server.md",
+    "ogtorrent repo": DOCS / "trees.md",
+    "ogtorrent repo client": DOCS / "console.md",
+    "ogtorrent repo group": DOCS / "console.md",
+    "ogtorrent serve": DOCS / "server.md",
+    "ogtorrent swarm": DOCS / "watch.md",
+    "ogtorrent update-cache": DOCS / "update-cache.md",
+}
 
 
 def commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
@@ -35,28 +51,69 @@ OPTIONS = sorted(
 )
 CODES = sorted(
     {
-        (error.exit_code, name)
-        for name, error in inspect.getmembers(ogtorrent.errors, inspect.isclass)
+        error.exit_code
+        for _, error in inspect.getmembers(ogtorrent.errors, inspect.isclass)
         if issubclass(error, Exception)
     }
 )
 
 
-@pytest.fixture(scope="module")
-def readme() -> str:
-    return README.read_text()
+def page_of(command: str) -> str:
+    begin = max((first for first in PAGES if f"{command} ".startswith(f"{first} ")), key=len)
+    return PAGES[begin].read_text()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_is_mentioned(readme: str, command: str) -> None:
-    assert re.search(rf"\b{re.escape(command)}\b", readme)
+def test_a_command_stands_on_its_page(command: str) -> None:
+    assert re.search(rf"\b{re.escape(command)}\b", page_of(command))
 
 
 @pytest.mark.parametrize(("command", "option"), OPTIONS, ids=" ".join)
-def test_an_option_is_mentioned(readme: str, command: str, option: str) -> None:
-    assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", readme)
+def test_an_option_stands_on_the_page_of_its_command(command: str, option: str) -> None:
+    assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", page_of(command))
 
 
-@pytest.mark.parametrize("code", sorted({code for code, _ in CODES}))
-def test_an_exit_code_stands_in_a_row_of_the_table(readme: str, code: int) -> None:
-    assert re.search(rf"^\|\s*`?{code}`?\s*\|", readme, re.MULTILINE)
+@pytest.mark.parametrize("code", CODES)
+def test_an_exit_code_stands_in_a_row_of_the_table(code: int) -> None:
+    assert re.search(rf"^\|\s*`?{code}`?\s*\|", (DOCS / "exit-codes.md").read_text(), re.MULTILINE)
+
+
+def links(text: Path) -> set[str]:
+    """Targets inside the project of what Markdown and HTML link to and show."""
+    prose = re.sub(r"^```.*?^```|`[^`\n]*`", "", text.read_text(), flags=re.MULTILINE | re.DOTALL)
+    found = re.findall(r"\]\(([^)\s]+)\)|(?:href|src|srcset)=\"([^\"]+)\"", prose)
+    return {link for pair in found for link in pair if link and "://" not in link}
+
+
+def anchors(text: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    prose = re.sub(r"^```.*?^```", "", text.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: str(text.relative_to(PROJECT)))
+def test_links_lead_somewhere(text: Path) -> None:
+    for link in links(text):
+        path, _, anchor = link.partition("#")
+        target = (text.parent / path).resolve() if path else text
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    named = {link.split("#")[0] for link in links(README)}
+    assert {f"docs/{page.name}" for page in DOCS.glob("*.md")} <= named
+
+
+def test_no_sentence_stands_twice() -> None:
+    sentences: Counter[str] = Counter()
+    for text in (README, *DOCS.glob("*.md")):
+        if text.name in {"api.md", "faults.md"}:  # tables of fields and of faults
+            continue
+        prose = re.sub(r"^```.*?^```", "", text.read_text(), flags=re.MULTILINE | re.DOTALL)
+        for sentence in re.split(r"(?<=[.:;|])\s+|\n\s*\n|^(?:-|#+) ", prose, flags=re.MULTILINE):
+            words = tuple(sentence.split())
+            if len(words) >= 8:
+                sentences[" ".join(words)] += 1
+    assert [sentence for sentence, times in sentences.items() if times > 1] == []

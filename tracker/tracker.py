@@ -14,7 +14,7 @@ from tracker.classroom.report import Report, ReportError
 from tracker.classroom.snapshot import Snapshot, SwarmPicture
 from tracker.networks import Networks, address_text, packed_address
 from tracker.request import AnnounceRequest, InfoHash, RefusalError
-from tracker.swarm.peer import Answer, Source, Tally
+from tracker.swarm.peer import Answer, News, Source, Tally, endpoint_of
 from tracker.swarm.state import StateError
 from tracker.swarm.store import Store, StoreDownError
 from tracker.watch import Watch
@@ -88,6 +88,8 @@ class Tracker:
         answer = await self.store.announce(published.swarm_id, request, source, self.clock())
         self.counts[door, "announce"] += 1
         access.announced(door, published.name, request, source, answer)
+        if answer.news is News.FINISHED:
+            self.watch.finished(published, endpoint_of(request, source))
         return answer
 
     async def scrape(self, wanted: tuple[InfoHash, ...], source: Source, door: str) -> dict[InfoHash, Tally]:

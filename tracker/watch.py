@@ -68,6 +68,11 @@ class Watch:
             self._following(published).hear(endpoint, report, self._clock())
         return max(_SHORTEST_REPORT_PAUSE, self._under_way // _MOST_REPORTS_PER_SECOND)
 
+    def finished(self, published: Published, endpoint: bytes) -> None:
+        """Take in that a client announced its last byte."""
+        if published.shown:
+            self._following(published).finish(endpoint, self._clock())
+
     async def picture(self, whole: bool = True) -> Snapshot:
         """All swarms at this moment; if it need not be whole, without the seats of those that nobody follows.
 

@@ -245,7 +245,9 @@ class Fill:
             own = self.order.repository.files
             self._torrent = self._session.add(wanted, partial, (), Start.FILL, written, have, (own,))
         else:
-            self._torrent = self._add(partial, Start.FILL, written, have)
+            received = self.order.protocol is Protocol.MULTICAST
+            start = Start.RECEIVE if received else Start.FILL
+            self._torrent = self._add(partial, start, written, have)
         async with kept_safe(root, self._torrent):
             if self.order.protocol is Protocol.MULTICAST:
                 await self._receive(self._torrent)
@@ -258,7 +260,6 @@ class Fill:
 
     async def _receive(self, torrent: Torrent) -> None:
         """Multicast first; the swarm mends when it is over."""
-        torrent.ask_nobody(True)
         if await self._wait_until_checked(torrent):
             return
         self._had = torrent.follow().done
@@ -271,7 +272,7 @@ class Fill:
         try:
             await multicast.bring(self.order, torrent, self._tell, follow)
         finally:
-            torrent.ask_nobody(False)
+            torrent.ask_the_swarm()
 
     async def _share(self, partial: Path) -> Collection[int]:
         """Copy what the cache has already; the pieces that need no check."""

@@ -117,7 +117,10 @@ def apply(
             if change.what is not What.UNCHANGED:
                 line = f"{words(WHAT[change.what])}  {_plain(change.path)}  ({_plain(change.overlay)})"
                 click.echo(f"{line}: {change.why}" if change.why else line)
-        click.echo(_summed(counts[What.NEW], counts[What.REPLACED], counts[What.UNCHANGED], dry_run))
+        if overlays:
+            click.echo(_summed(counts[What.NEW], counts[What.REPLACED], counts[What.UNCHANGED], dry_run))
+        else:
+            click.echo(words("nothing is laid over {image}", image=image))
         if outcome.lost:
             kept = ", ".join(words(LOST[one]) for one in sorted(outcome.lost))
             click.echo(words("{target} does not keep: {kept}", target=target, kept=kept))

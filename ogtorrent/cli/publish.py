@@ -92,11 +92,12 @@ def _publish_one(path: Path, root: Root, trackers: tuple[str, ...], again: bool)
         click.echo("\r\033[K", err=True, nl=False)
     seconds = time.monotonic() - started
     click.echo(
-        words(
-            "{path}: {size} bytes, {pieces} pieces, {time} ({rate})",
+        words.plural(
+            "{path}: {size} bytes, 1 piece, {time} ({rate})",
+            "{path}: {size} bytes, {count} pieces, {time} ({rate})",
+            published.pieces,
             path=path,
             size=published.size,
-            pieces=published.pieces,
             time=words.span(seconds),
             rate=words.rate(published.size / seconds),
         )

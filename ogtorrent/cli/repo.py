@@ -183,7 +183,9 @@ def migrate(root: Path, target: str, dry_run: bool) -> None:
         done.add(step.name)
     if not done:
         click.echo(words("{path}: a tree of the current layout, nothing to do", path=move.tree.top))
-    elif not dry_run:
+    elif dry_run:
+        click.echo(words("Nothing of this was done yet."))
+    else:
         click.echo(words("A server that runs goes on; start it with {path} from now on.", path=move.tree.top))
         if "EXCHANGE" in done:
             click.echo(

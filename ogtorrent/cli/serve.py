@@ -163,6 +163,8 @@ def serve(
     mirrored: tuple[str, ...],
     verbose: bool,
 ) -> None:
+    if mirrored and not mirrors:
+        raise click.UsageError(words("--mirror-image needs --mirror: whose images are meant?"))
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s" if verbose else "%(asctime)s %(message)s",

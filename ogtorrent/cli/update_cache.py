@@ -259,12 +259,12 @@ def _overlay(event: events.Overlay) -> str:
     match event.state:
         case "brought":
             return words(
-                "laid over it: {overlay}, {size}", overlay=event.overlay, size=words.bytes(event.size)
+                "comes with it: {overlay}, {size}", overlay=event.overlay, size=words.bytes(event.size)
             )
         case "removed":
-            return words("no longer laid over it: {overlay}", overlay=event.overlay)
+            return words("no longer comes with it: {overlay}", overlay=event.overlay)
         case _:
-            return words("laid over it: {overlay}, nothing to fetch", overlay=event.overlay)
+            return words("comes with it: {overlay}, nothing to fetch", overlay=event.overlay)
 
 
 def _figures(event: events.Progress) -> str:

@@ -9,7 +9,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from ogtorrent.errors import BadName, NotARepository, RepositoryUnreachable
+from ogtorrent.errors import BadAddress, NotARepository, RepositoryUnreachable
 from ogtorrent.words import words
 
 DEFAULT_PORT = 6969
@@ -28,18 +28,18 @@ class Server:
 
     @staticmethod
     def split(text: str) -> tuple[str, int]:
-        """Host and port of `SERVER[:PORT]`. Raises BadName."""
+        """Host and port of `SERVER[:PORT]`. Raises BadAddress."""
         host, colon, port = text.rpartition(":")
         if not colon or text.endswith("]") or (":" in host and not host.startswith("[")):
             host, port = text, str(DEFAULT_PORT)
         host = host.removeprefix("[").removesuffix("]")
         if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise BadName(text, words("a repository is SERVER or SERVER:PORT, without http://"))
+            raise BadAddress(text, words("a repository is SERVER or SERVER:PORT, without http://"))
         return host, int(port)
 
     @classmethod
     def parse(cls, text: str) -> Server:
-        """`SERVER[:PORT]`, resolved. Raises BadName, RepositoryUnreachable."""
+        """`SERVER[:PORT]`, resolved. Raises BadAddress, RepositoryUnreachable."""
         host, port = cls.split(text)
         try:
             address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0]

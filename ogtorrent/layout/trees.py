@@ -145,5 +145,5 @@ def default_root() -> Root:
             return recognise(candidate)
     raise UnknownRoot(
         words("any of OpenGnsys's places"),
-        words("Name the folder that holds your images: ogtorrent serve FOLDER."),
+        words("Name the folder that holds your images; --help says how."),
     )

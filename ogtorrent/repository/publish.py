@@ -165,7 +165,7 @@ def publish(root: Root, image: ImagePath, trackers: Sequence[str], progress: Pro
     published = metainfo.encode(
         root.mirror.name, image, before.files, length, digests.pieces, stamp, trackers
     )
-    sessions.keep(root, image)
+    sessions.keep(root, [image])
     write_sidecars(root, published)
     return published
 

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -86,6 +86,7 @@ class Publisher:
 
     def enter(self, published: Metainfo) -> None:
         """Enter an image that somebody has put in place while he held `still`."""
+        self._keep_sessions([published.image])
         self._stand(published)
 
     def again(self, image: ImagePath) -> None:
@@ -116,8 +117,13 @@ class Publisher:
             image = self.root.image_of_torrent(torrent)
             if image not in found:
                 self._withdraw(image)
+        before = self._published()
         for image in sorted(found):
             self._survey_image(image)
+        self._keep_sessions(self._published() - before)
+
+    def _published(self) -> set[ImagePath]:
+        return {image for image, entry in self.catalogue.copy().items() if entry.metainfo is not None}
 
     def _survey_image(self, image: ImagePath) -> None:
         entry = self.catalogue.get(image)
@@ -143,16 +149,16 @@ class Publisher:
         published = standing(self.root, image)
         if published is None:
             return None
-        self._keep_session(image)
         if published.trackers == self._trackers:
             return published
         moved = with_trackers(published, self._trackers)
         write_sidecars(self.root, moved)
         return moved
 
-    def _keep_session(self, image: ImagePath) -> None:
+    def _keep_sessions(self, images: Collection[ImagePath]) -> None:
         try:
-            sessions.keep(self.root, image)
+            if images:
+                sessions.keep(self.root, images)
         except NotWritable as error:  # a disk that can only be read seeds as it is
             log.warning("%s", error)
 

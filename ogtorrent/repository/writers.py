@@ -11,6 +11,9 @@ from pathlib import Path
 from ogtorrent.errors import UnfitImage
 from ogtorrent.words import words
 
+MOUNTS = Path("/proc/self/mountinfo")
+REMOTE = frozenset(("nfs", "nfs4", "cifs", "smb3"))
+
 
 def survive_lease_breaks() -> None:
     """Call once in the main thread before `is_open_for_writing`.
@@ -23,7 +26,7 @@ def survive_lease_breaks() -> None:
 def is_open_for_writing(path: Path) -> bool:
     """Ask for a read lease (fcntl F_SETLEASE), which is refused while anybody writes.
 
-    Where leases cannot be had (another owner's file, some network file systems) the answer is no,
+    Where leases cannot be had (another owner's file, network file systems) the answer is no,
     and only quiet and the `.lock` protect an image. Raises UnfitImage where the file cannot be read.
     """
     try:
@@ -36,7 +39,22 @@ def is_open_for_writing(path: Path) -> bool:
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except OSError as error:
-        return error.errno == errno.EAGAIN
+        device = os.fstat(descriptor).st_dev
+        return error.errno == errno.EAGAIN and not is_remote(device, MOUNTS.read_text(errors="replace"))
     finally:
         os.close(descriptor)
+    return False
+
+
+def is_remote(device: int, mounts: str) -> bool:
+    """Whether a file system is another machine's, as proc(5) tells it in `mountinfo`.
+
+    Without a delegation of its server, NFS refuses every lease with the error that means a writer
+    (nfs4_add_lease); so does SMB without an oplock (cifs_setlease).
+    """
+    number = f"{os.major(device)}:{os.minor(device)}"
+    for line in mounts.splitlines():
+        place, _, kind = line.partition(" - ")
+        if place.split()[2] == number:
+            return kind.split()[0] in REMOTE
     return False

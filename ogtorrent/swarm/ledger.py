@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 Endpoint = tuple[str, int]
 
-# libtorrent gives the counter of a peer that connects anew what it had before, in whole KiB (torrent_peer.hpp,
-# prev_amount_download), whatever its port is now; one that it has forgotten begins at zero.
+# libtorrent gives the counter of a peer that connects anew what it had before, in whole KiB
+# (torrent_peer.hpp, prev_amount_download), whatever its port is now; that of one it forgot begins at zero.
 ROUNDED = 1024
 
 

@@ -101,6 +101,8 @@ class Session:
         if start is Start.WHOLE:
             # Nor does it fetch: where the files turn out to be another version's, somebody is writing them.
             params.flags |= lt.torrent_flags.seed_mode | lt.torrent_flags.upload_mode
+        if start is Start.RECEIVE:
+            params.flags |= lt.torrent_flags.upload_mode
         if start is Start.CHECK:
             params.flags |= lt.torrent_flags.stop_when_ready
         if written:

@@ -40,6 +40,7 @@ class Start(Enum):
 
     WHOLE = "whole"  # every byte is there; each piece is checked when it is first asked for
     FILL = "fill"  # whatever is there is checked, the rest is fetched
+    RECEIVE = "receive"  # the same, but the rest comes by another way until `ask_the_swarm`
     CHECK = "check"  # whatever is there is checked, nothing is fetched
 
 
@@ -183,12 +184,9 @@ class Torrent:
         """A piece that came by another way; its hash is checked once more. From any thread."""
         self._handle.add_piece(piece, data, 0)
 
-    def ask_nobody(self, silent: bool) -> None:
-        """While pieces come by another way: give to the swarm and take nothing from it."""
-        if silent:
-            self._handle.set_flags(lt.torrent_flags.upload_mode)
-        else:
-            self._handle.unset_flags(lt.torrent_flags.upload_mode)
+    def ask_the_swarm(self) -> None:
+        """After a RECEIVE, in which it only gave: fetch what is missing."""
+        self._handle.unset_flags(lt.torrent_flags.upload_mode)
 
     def announce(self, trackers: Sequence[str]) -> None:
         """From now on be known to these trackers."""

@@ -117,10 +117,12 @@ def test_a_session_string_is_read_before_anybody_is_asked(seat: Seats) -> None:
 
 @pytest.mark.room  # udpcast
 def test_multicast_brings_an_image_piece_by_piece_and_directories_come_from_the_swarm(
-    served: Server, seat: Seats
+    serve: Serve, tmp_path: Path, seat: Seats
 ) -> None:
-    image(served.root / "windows.img", 6 * 2**20 + 1)
-    image(served.root / "clone.img" / "sda1", 100_000)
+    root = tmp_path / "images"
+    image(root / "windows.img", 6 * 2**20 + 1)
+    image(root / "clone.img" / "sda1", 100_000)
+    served = serve(root, line=50_000)  # by which the whole image would not come in time
     served.ready("windows.img")
     served.ready("clone.img")
     pc = seat()
@@ -138,7 +140,7 @@ def test_a_sender_that_fails_is_told_and_so_is_one_that_dies_before_it_sends(
     served: Server, seat: Seats
 ) -> None:
     image(served.root / "windows.img", 100_000)
-    served.ready("windows.img")
+    found = served.ready("windows.img")
     pc = seat()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.bind(("127.0.0.1", PORT + 1))
@@ -147,6 +149,8 @@ def test_a_sender_that_fails_is_told_and_so_is_one_that_dies_before_it_sends(
 
     waiting = pc.start(served.address, "windows.img", *multicast(2))
     until(lambda: b"waiting" in served.get("/multicast/windows.img")[1])
+    until(lambda: pc.address in served.peers(found))
     served.process.kill()
     alone = waiting.end()
+    assert not (pc.cache / "images" / ".windows.img.part").exists(), "it asked the swarm while it waited"
     assert (alone.code, "does not answer any more" in alone.said) == (60, True), alone.said

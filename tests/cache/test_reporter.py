@@ -219,7 +219,8 @@ def test_a_full_cache_is_reported(server: Server, seat: Seats, tmp_path: Path) -
         pc = seat(tmp_path / "disk")
         with desk(server, taken) as there:
             assert pc.update(there.address, "large.img").code == 16
-            last = until(lambda: told if (told := there.of(pc)[-1]).doing is Doing.FAILED else None)
+            until(lambda: [told for told in there.of(pc) if told.doing is Doing.FAILED])
+            last = there.of(pc)[-1]
         assert last.error_code == 16 and "too small" in last.error
         assert last.cache_size == 4 * MIB and last.cache_free is not None and last.cache_free < 4 * MIB
     finally:

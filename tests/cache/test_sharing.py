@@ -17,6 +17,7 @@ import pytest
 from machines import DEADLINE, Seat, Server, environment, image, ogtorrent, published, until
 
 from ogtorrent.cache import events
+from ogtorrent.layout import Sidecar
 from ogtorrent.swarm.metainfo import Metainfo, piece_length
 
 pytestmark = pytest.mark.room
@@ -44,10 +45,12 @@ main(sys.argv[2:])
 
 
 def digests(folder: Path) -> dict[str, str]:
+    """Of all files but the sessions of multicast, which stay on the server."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and path.suffix != Sidecar.MULTICAST
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
     }
 
 

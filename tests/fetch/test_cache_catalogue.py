@@ -19,7 +19,7 @@ import ogtorrent.fetch.server
 from ogtorrent.cache import overlays
 from ogtorrent.cache.overlays import Applying
 from ogtorrent.errors import (
-    BadName,
+    BadAddress,
     HostileMetainfo,
     ImageLocked,
     NotARepository,
@@ -290,7 +290,7 @@ def test_an_image_that_is_withdrawn_between_two_questions_is_locked() -> None:
     ],
 )
 def test_a_server_of_the_wrong_form_is_a_matter_of_form(text: str) -> None:
-    with pytest.raises(BadName) as refused:
+    with pytest.raises(BadAddress) as refused:
         Server.parse(text)
     assert "SERVER:PORT" in str(refused.value) and refused.value.exit_code == 1
 

@@ -101,6 +101,7 @@ def test_it_is_done_once_and_a_rehearsal_does_nothing(tmp_path: Path, command: C
     before = contents(tmp_path)
     code, said, _ = command("repo", "migrate", root, "--dry-run")
     assert code == 0 and f"{root}: moves to {root.parent}/repo/images" in said
+    assert said.endswith("Nothing of this was done yet.\n")
     assert contents(tmp_path) == before and not (root.parent / "repo").exists()
     before = contents(root)
     assert command("repo", "migrate", root.parent)[0] == 0

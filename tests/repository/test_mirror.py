@@ -78,6 +78,7 @@ def test_an_image_comes_with_its_info_hash_and_later_what_changed_of_it(
     assert same(building / WINDOWS, campus / WINDOWS)
     for kind in (".sum", ".full.sum"):
         assert (building / f"{WINDOWS}{kind}").read_text() == (campus / f"{WINDOWS}{kind}").read_text()
+    assert (building / f"{WINDOWS}.mcast").exists(), "its seats may have it by multicast, too"
     until(lambda: mirror(here, WINDOWS)["state"] == "in step")
     assert here.state("linux.img") == "unknown", "it was not chosen"
 
@@ -211,3 +212,5 @@ def test_a_mirror_that_cannot_be_is_refused_at_once(
 ) -> None:
     code, _, said = command("serve", building, "--mirror", "campus")
     assert code == 1 and "'campus' cannot be mirrored" in said
+    code, _, said = command("serve", building, "--mirror-image", "windows*")
+    assert code == 1 and "--mirror-image needs --mirror" in said

@@ -273,9 +273,9 @@ def catalogue_of(server: Server) -> list[dict[str, str]]:
     return images
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
+def test_no_path_of_a_request_leads_out_of_the_catalogue(served: Server) -> None:
+    host, _, port = served.address.partition(":")
+    for path in (
         "/catalogue/../../etc/passwd",
         "/catalogue/%2e%2e/x",
         "/torrents/x.img",
@@ -283,14 +283,11 @@ def catalogue_of(server: Server) -> list[dict[str, str]]:
         "/catalogue/%ff",
         "/torrents/%00.torrent",
         "/catalogue/" + "x" * 3000,
-    ],
-)
-def test_no_path_of_a_request_leads_out_of_the_catalogue(served: Server, path: str) -> None:
-    host, _, port = served.address.partition(":")
-    with socket.create_connection((host, int(port)), timeout=DEADLINE) as connection:
-        connection.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
-        status = connection.makefile("rb").readline()
-    assert status.split()[1] in (b"404", b"400")
+    ):
+        with socket.create_connection((host, int(port)), timeout=DEADLINE) as connection:
+            connection.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            status = connection.makefile("rb").readline()
+        assert status.split()[1] in (b"404", b"400"), path
 
 
 @pytest.mark.room

@@ -1,5 +1,6 @@
 """When an image has settled; the time is passed in."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from ogtorrent.errors import UnfitImage
 from ogtorrent.layout import ImagePath, recognise
 from ogtorrent.repository.publish import Contents
 from ogtorrent.repository.settling import QUIET, Busy, Sight, has_settled, look, wait
+from ogtorrent.repository.writers import is_remote
 from ogtorrent.swarm.metainfo import File
 
 PLACE = Path("/srv/images/windows.img")
@@ -72,3 +74,19 @@ def test_a_look_at_what_is_gone_or_unfit_says_so(tmp_path: Path) -> None:
     (tmp_path / "empty.img").touch()
     with pytest.raises(UnfitImage):
         look(root, ImagePath.parse("empty.img"))
+
+
+MOUNTS = """\
+29 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+63 29 0:52 / /mnt/campus\\040nas rw,relatime shared:33 master:2 - nfs4 10.0.0.9:/srv rw,vers=4.2
+64 29 0:53 / /mnt/smb rw,relatime - cifs //10.0.0.9/images rw,vers=3.1.1
+"""
+
+
+@pytest.mark.parametrize(
+    ("major", "minor", "remote"), [(8, 1, False), (0, 52, True), (0, 53, True), (0, 99, False)]
+)
+def test_a_lease_that_a_network_file_system_refuses_tells_of_no_writer(
+    major: int, minor: int, remote: bool
+) -> None:
+    assert is_remote(os.makedev(major, minor), MOUNTS) is remote

@@ -6,6 +6,7 @@ import fcntl
 import functools
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -76,15 +77,25 @@ def cache_device(folder: Path, mebibytes: int) -> Iterator[Path]:
         # The label is the machine's, so two runs of these tests take turns.
         lock = stack.enter_context(_LOCK.open("wb"))
         fcntl.flock(lock, fcntl.LOCK_EX)
-        look = ["blkid", "-c", "/dev/null", "-L", LABEL]
-        theirs = subprocess.run(look, capture_output=True, text=True, check=False)
-        if theirs.returncode == 0:
-            pytest.skip(f"this machine has a partition labelled {LABEL}: {theirs.stdout.strip()}")
+        if theirs := _labelled_for_good():
+            pytest.skip(f"this machine has a partition labelled {LABEL}: {theirs}")
         device = stack.enter_context(loop_device(folder / "cache.disk", mebibytes))
         _run("mkfs.ext4", "-q", "-L", LABEL, str(device))
-        # Else blkid's own cache would tell for two minutes of a device that is gone.
-        stack.callback(_run, "wipefs", "--quiet", "--all", str(device))
+        # Else blkid's own cache would tell for two minutes of a device that is gone. By force, for whoever
+        # made a namespace of mounts meanwhile has this one there, too.
+        stack.callback(_run, "wipefs", "--quiet", "--force", "--all", str(device))
         yield device
+
+
+def _labelled_for_good(seconds: float = 5) -> str:
+    """The device labelled CACHE; but the kernel may take a moment to let go of the last test's."""
+    deadline = time.monotonic() + seconds
+    look = ["blkid", "-c", "/dev/null", "-L", LABEL]
+    while found := subprocess.run(look, capture_output=True, text=True, check=False).stdout.strip():
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    return found
 
 
 @contextmanager

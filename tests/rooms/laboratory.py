@@ -118,7 +118,7 @@ class Repository:
             entry = self.entry(image)
             return entry.get("state") == "ready" and entry["info_hash"] != otherwise_than
 
-        until(ready, f"{image} is published")
+        until(ready, f"{image} is published", log=self._log)
         return str(self.entry(image)["info_hash"])
 
     def entry(self, image: str) -> Event:

@@ -85,6 +85,7 @@ def test_the_servers_disk_has_read_errors(tmp_path: Path) -> None:
             write_random(place / OTHER, MEBIBYTE, seed=2)
             # What is free stands before the image, for nobody is to write where nothing can be read.
             write_random(place / ".room", 8 * MEBIBYTE, seed=3)
+            subprocess.run(["sync", "-f", place], check=True)  # only now they have their blocks
             leave(place / ".filler", size + 4 * MEBIBYTE)
             digest = write_random(place / IMAGE, size, seed=1)
             end = last_byte(place / IMAGE)

@@ -79,6 +79,18 @@ async def test_a_seat_fills_and_is_done_and_stays_so_when_it_goes(room: Room, im
     assert await states(room) == {}
 
 
+async def test_who_leaves_with_the_last_byte_is_done(room: Room, image: bytes) -> None:
+    await room.announce(image, seat=2, left=SIZE)
+    assert await states(room) == {"2": "filling"}
+    room.clock.now += 4
+    await room.announce(image, seat=2, left=0, downloaded=SIZE, event="completed")
+    await room.announce(image, seat=2, left=0, downloaded=SIZE, event="stopped")
+    seat = (await seats(room))["2"]
+    assert (seat["state"], seat["present"], seat["took"]) == ("done", False, 4)
+    await room.announce(image, seat=2, left=SIZE, event="started")
+    assert await states(room) == {"2": "filling"}
+
+
 async def test_who_says_goodbye_has_left_and_who_says_nothing_is_lost(room: Room, image: bytes) -> None:
     for _ in range(2):
         for seat in (2, 3):

@@ -144,7 +144,7 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     server {{
-        listen {port};
+        listen {port} reuseport;
         location / {{
             proxy_pass http://127.0.0.1:{tracker};
             proxy_set_header Host $http_host;
@@ -162,8 +162,10 @@ async def nginx(tmp_path: Path, room: Room, until: Until) -> AsyncIterator[int]:
         pytest.skip("nginx is not installed (Debian: nginx-light)")
     folder = tmp_path / ".nginx"
     folder.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    kept = socket.socket()  # keeps the port from who asks for a free one, until nginx has ended
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    kept.bind(("", 0))
+    port = kept.getsockname()[1]
     configuration = folder / "nginx.conf"
     configuration.write_text(NGINX.format(folder=folder, port=port, tracker=room.port))
     process = await asyncio.create_subprocess_exec(
@@ -187,6 +189,7 @@ async def nginx(tmp_path: Path, room: Room, until: Until) -> AsyncIterator[int]:
     finally:
         process.terminate()
         await process.wait()
+        kept.close()
 
 
 @pytest.mark.room

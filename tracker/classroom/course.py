@@ -21,6 +21,7 @@ class Course:
         "done_at",
         "endpoint",
         "filled",
+        "finished",
         "gone",
         "heard",
         "left",
@@ -47,6 +48,7 @@ class Course:
         self.report: Report | None = None
         self.reported = self.heard = heard
         self.present = False
+        self.finished = False  # as it said last, when it was gone before the next look
         self.gone: float | None = None  # since when it is not in the swarm
         self.left: int | None = None
         self.left_at_first = 0
@@ -68,7 +70,7 @@ class Course:
     def announced(self, peer: Peer) -> None:
         """Take in where it stands in the swarm."""
         former, self.peer = self.peer, peer
-        self.present, self.gone = True, None
+        self.present, self.finished, self.gone = True, False, None
         if former is not None and former.seen == peer.seen:
             return
         self._hear(peer.seen, peer.left)
@@ -82,6 +84,11 @@ class Course:
         self._hear(at, max(0, size - report.done))
         if report.doing is Doing.FILLING:
             self._pace(at, report.download_rate)
+
+    def completed(self, at: float) -> None:
+        """Take in that it told of the last byte, and left before it was looked at once more."""
+        self.finished = True
+        self._hear(at, 0)
 
     def absent(self, now: float) -> None:
         """Take in that it is not, or no longer, in the swarm."""
@@ -110,6 +117,8 @@ class Course:
 
     def _state(self, interval: int, now: float) -> SeatState:
         peer, doing = self.peer, self._doing()
+        if self.finished and not self.present:
+            return SeatState.DONE
         if doing is Doing.DONE or (peer is not None and peer.seeding and (self.present or doing is None)):
             return SeatState.DONE
         if doing is Doing.FAILED:

@@ -1,7 +1,7 @@
 """One swarm over time: its seats, those that have gone for a while yet, its deployment and its events."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from tracker.allowlist import Published
 from tracker.classroom.course import Course
@@ -40,6 +40,7 @@ class Following:
         self._courses: dict[bytes, Course] = {}
         self._newest: dict[str, Course] = {}  # by address: the client that a PC runs now
         self._reports: dict[bytes, tuple[Report, float]] = {}
+        self._finished: dict[bytes, float] = {}
         self._repository: dict[bytes, Peer] = {}
         self._sent = 0
         self._events: deque[Event] = deque(maxlen=_EVENTS)
@@ -54,6 +55,11 @@ class Following:
         if len(self._reports) < _MOST_REPORTS or endpoint in self._reports:
             self._reports[endpoint] = (report, now)
 
+    def finish(self, endpoint: bytes, now: float) -> None:
+        """Take in that a client told of its last byte: it may have left by the next look."""
+        if endpoint in self._courses:
+            self._finished[endpoint] = now
+
     def end(self) -> None:
         """The torrent is no longer published: nobody is to fill any more."""
         if self.deploying is not None:
@@ -65,6 +71,7 @@ class Following:
         yield from self._take_in(peers)
         self._read_reports(peers)
         present = {peer.endpoint for peer in peers}
+        self._read_finished(present)
         self.under_way = 0
         for seat in list(self._courses.values()):
             if seat.endpoint not in present:
@@ -93,7 +100,7 @@ class Following:
         """There are more seats than are followed."""
         self.end()
         self.under_way = 0
-        for known in (self._courses, self._newest, self._reports, self._repository):
+        for known in (self._courses, self._newest, self._reports, self._finished, self._repository):
             known.clear()
 
     def at_a_glance(self, peers: Sequence[Peer], now: float, epoch: float) -> Iterator[Seat]:
@@ -161,6 +168,12 @@ class Following:
             endpoint = shown_as.get(endpoint, endpoint)
             if endpoint not in self._repository:
                 self._course(endpoint, at).told(report, at, self.size)
+
+    def _read_finished(self, present: Container[bytes]) -> None:
+        finished, self._finished = self._finished, {}
+        for endpoint, at in finished.items():
+            if endpoint not in present and endpoint in self._courses:
+                self._courses[endpoint].completed(at)
 
     def _course(self, endpoint: bytes, heard: float) -> Course:
         course = self._courses.get(endpoint)

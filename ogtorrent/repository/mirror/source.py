@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from ogtorrent.errors import BadMirror, BadName
+from ogtorrent.errors import BadAddress, BadMirror
 from ogtorrent.fetch.catalogue import Listed
 from ogtorrent.fetch.server import Server
 from ogtorrent.repository.mirror.shelf import Shelf
@@ -36,8 +36,8 @@ def checked(given: str) -> str | Path:
     server = rest.removesuffix("/")
     try:
         if scheme != "http":
-            raise BadName(given, "")
+            raise BadMirror(given)
         Server.split(server)
-    except BadName:
+    except BadAddress:
         raise BadMirror(given) from None
     return server
