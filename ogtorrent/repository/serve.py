@@ -108,12 +108,7 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
         catalogue.attach(app, publisher, shelf.notes)
         overlays = Overlays(kept, trackers)
         overlays.attach(app, tracking)
-        guard = Guard(wanted.token, wanted.trust_proxy)
-        console.attach(app, kept, publisher, guard)
-        opengnsys.attach(app, publisher, guard)
-        seats = Seats(tracking.networks, guard)
-        multicast.attach(app, publisher, seats)
-        downloads.attach(app, publisher, seats)
+        _attach_guarded(app, wanted, kept, publisher, tracking.networks)
         runner = tracker.server.Runner(
             app, largest_body=console.largest_body, access_log=None, shutdown_timeout=LINGER
         )
@@ -136,6 +131,22 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
         finally:
             await runner.cleanup()
     log.info("ended")
+
+
+def _attach_guarded(
+    app: web.Application,
+    wanted: Wanted,
+    kept: Kept,
+    publisher: Publisher,
+    networks: tracker.server.Networks,
+) -> None:
+    """The routes that not everybody may use."""
+    guard = Guard(wanted.token, wanted.trust_proxy)
+    console.attach(app, kept, publisher, guard)
+    opengnsys.attach(app, publisher, guard)
+    seats = Seats(networks, guard)
+    multicast.attach(app, publisher, seats)
+    downloads.attach(app, publisher, seats)
 
 
 async def _work(
