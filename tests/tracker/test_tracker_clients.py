@@ -37,8 +37,13 @@ async def test_a_libtorrent_session_fills_from_one_that_the_tracker_names_and_le
 
     await until(whole)
 
+    replies = 0
+
     async def done() -> bool:
-        return b'"done": 2' in (await room.get("/api/v1/swarms"))[1]
+        # While it is telling `completed`, it would tell no `stopped`.
+        nonlocal replies
+        replies += sum(isinstance(alert, lt.tracker_reply_alert) for alert in leech.pop_alerts())
+        return replies >= 2 and b'"done": 2' in (await room.get("/api/v1/swarms"))[1]
 
     await until(done)
     leech.apply_settings({"stop_tracker_timeout": 5})  # 0 is no goodbye at all
