@@ -339,10 +339,11 @@ class Seat:
 
 
 def image(place: Path, size: int, seed: int = 0) -> Path:
-    """An image of random bytes; the same seed gives the same image."""
+    """An image of random bytes; the same seed gives the same image, but not to tests that run beside: PCs on
+    loopback that have it would find each other."""
     place.parent.mkdir(parents=True, exist_ok=True)
     aside = place.with_name(f".{place.name}.new")
-    aside.write_bytes(random.Random(f"{seed} {size}").randbytes(size))
+    aside.write_bytes(random.Random(f"{os.getpid()} {seed} {size}").randbytes(size))
     aside.rename(place)
     return place
 
