@@ -269,10 +269,8 @@ class Fill:
             self._multicast = brought
             self._tell(self._told(torrent.follow(), samples, torrent.tracker_trouble))
 
-        try:
-            await multicast.bring(self.order, torrent, self._tell, follow)
-        finally:
-            torrent.ask_the_swarm()
+        await multicast.bring(self.order, torrent, self._tell, follow)
+        torrent.ask_the_swarm()
 
     async def _share(self, partial: Path) -> Collection[int]:
         """Copy what the cache has already; the pieces that need no check."""
