@@ -36,6 +36,7 @@ from ogtorrent.errors import (
     NotARepository,
     RepositoryUnreachable,
 )
+from ogtorrent.fetch.catalogue import printable
 from ogtorrent.multicast import Method, MulticastSession
 from ogtorrent.swarm.torrent import Torrent
 from ogtorrent.words import words
@@ -165,8 +166,8 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _shown(text: object) -> str:
-    """What a server says must not move the cursor of the administrator's terminal."""
-    return "".join(letter for letter in str(text)[:300] if letter.isprintable()).removesuffix(".")
+    """What a server says, as a part of a sentence of ours."""
+    return printable(text, 300).removesuffix(".")
 
 
 def _nobody(order: Order, why: str) -> CannotJoin:

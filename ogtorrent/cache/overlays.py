@@ -80,7 +80,7 @@ def _offered(server: Server, image: ImagePath, fields: Any, address: str) -> Off
     if overlay.parts[1:] != image.parts:
         raise NotARepository(str(server), words("it does not tell what is laid over an image"))
     if state != "ready":
-        told = "".join(letter for letter in why[:500] if letter.isprintable()).removesuffix(".")
+        told = catalogue.printable(why).removesuffix(".")
         return Offered(layer, overlay, None, told or words("the repository has not published it yet"))
     path = f"/layers/{layer}/{urllib.parse.quote(str(overlay))}.torrent"
     status, raw = server.get(path, LARGEST_TORRENT, address)

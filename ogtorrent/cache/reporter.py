@@ -16,6 +16,7 @@ from ogtorrent.cache.order import Order
 from ogtorrent.cache.partition import room
 from ogtorrent.cache.report import Machine, Moment, report
 from ogtorrent.errors import CannotJoin
+from ogtorrent.fetch.catalogue import printable
 from ogtorrent.fetch.server import Server
 from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.torrent import Torrent
@@ -174,7 +175,7 @@ def _why(body: bytes) -> str:
         why = json.loads(body)["error"]
     except (ValueError, RecursionError, LookupError, TypeError):
         return ""
-    return ": " + "".join(letter for letter in str(why)[:200] if letter.isprintable())
+    return f": {printable(why, 200)}"
 
 
 def _next(body: bytes) -> float:

@@ -140,9 +140,9 @@ def _part(answer: dict[str, Any]) -> int | None:
     return 100 * done // size if counted else None
 
 
-def printable(told: object) -> str:
+def printable(told: object, longest: int = 500) -> str:
     """What a server says must not move the cursor of the administrator's terminal."""
-    return "".join(letter for letter in str(told)[:500] if letter.isprintable())
+    return "".join(letter for letter in str(told)[:longest] if letter.isprintable())
 
 
 def _mirror(server: Server, answer: dict[str, Any]) -> Mirror:
