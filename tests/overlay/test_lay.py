@@ -237,6 +237,7 @@ def test_a_target_that_changes_meanwhile_leads_nowhere_else(
     assert list(outside.iterdir()) == []
 
 
+@pytest.mark.room
 def test_whoever_swaps_directories_between_two_steps_gets_nothing_written_outside(
     tmp_path: Path, group: Path
 ) -> None:
@@ -413,6 +414,7 @@ def test_what_runs_as_its_owner_does_not_run_as_another(target: Path, tmp_path: 
     assert stat.S_IMODE((target / "tool").stat().st_mode) == 0o755
 
 
+@pytest.mark.room
 def test_a_run_that_is_killed_at_any_step_leaves_nothing_after_the_next(tmp_path: Path, group: Path) -> None:
     for path in ("etc/hosts", "new/deep/file", "folder", "file/in it", "lib/inside"):
         write(group / path, "overlay")
