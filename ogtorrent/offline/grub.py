@@ -10,7 +10,7 @@ from ogtorrent.offline.programs import done
 
 LIBRARY = Path("/usr/lib/grub")
 MENU = "grub.cfg"
-MARK = "# ogtorrent: a cache that boots"
+MARK = "set started_by=ogtorrent"  # by which a boot loader is known as ours
 _MODULES = (
     "boot",
     "cat",

@@ -65,8 +65,8 @@ def make(
             remove(home / old.folder)
         tell(
             words.plural(
-                "{cache} boots, 1 image in its menu",
-                "{cache} boots, {count} images in its menu",
+                "{cache} boots, with 1 image in its menu",
+                "{cache} boots, with {count} images in its menu",
                 len(images),
                 cache=cache,
             )
