@@ -16,9 +16,13 @@
     |- UnknownImage                2  not in the repository
     |- UnknownRoot                 2  no folder of images there
     |- NotInCache                  2  no such image, or no previous version of it
+    |- NoLiveSystem                2  no kernel, initrd and root to boot the cache with
+    |- NoBootPlace                 3  the disk has no room for a boot loader
     |- NoTarget                    3  no file system there to lay something over
     |- ImageLocked                 4  somebody writes it
     |- ImagePinned                 4  its owner keeps it
+    |- AnothersBootLoader          4  the disk starts another system
+    |- OfflineLocked               4  somebody else makes the cache bootable
     |- UnfitImage                  5  cannot be published
     |- MissingProgram              7  another package's, which this work needs
     |- NotWritable                14
@@ -75,11 +79,13 @@ from ogtorrent.errors.network import (
     NotARepository,
     RepositoryUnreachable,
 )
+from ogtorrent.errors.offline import AnothersBootLoader, NoBootPlace, NoLiveSystem, OfflineLocked
 from ogtorrent.errors.root import OgtorrentError
 
 __all__ = [
     "AmbiguousImage",
     "AnotherTree",
+    "AnothersBootLoader",
     "BadAddress",
     "BadMirror",
     "BadName",
@@ -97,12 +103,15 @@ __all__ = [
     "MissingProgram",
     "MulticastReceive",
     "MulticastSend",
+    "NoBootPlace",
     "NoCache",
+    "NoLiveSystem",
     "NoTarget",
     "NotARepository",
     "NotInCache",
     "NotLaid",
     "NotWritable",
+    "OfflineLocked",
     "OgtorrentError",
     "OverlayFailed",
     "RepositoryUnreachable",
