@@ -15,6 +15,8 @@
     |- UnknownEntry                2  no such group or client
     |- UnknownImage                2  not in the repository
     |- UnknownRoot                 2  no folder of images there
+    |- NoDisk                      2  no disk of that name is mounted
+    |- NotOnDisk                   2  no such image there
     |- NotInCache                  2  no such image, or no previous version of it
     |- NoTarget                    3  no file system there to lay something over
     |- ImageLocked                 4  somebody writes it
@@ -25,6 +27,7 @@
     |- NotLaid                    14  an overlay, or a part of it
     |- NoCache                    15  no partition labelled CACHE, or no such directory
     |- CacheFull                  16  too small or full
+    |- DiskGone                   23  pulled out while it was used
     |- RepositoryUnreachable      23  no answer
     |- NotARepository             23  an answer, but not one of ours
     |- UpdateFailed               31
@@ -41,7 +44,16 @@ The codes are those of OpenGnsys (`/opt/opengnsys/lib/engine/bin/*.lib`, OG_ERR_
 Every message is one sentence that says what was wrong and one that says what to do.
 """
 
-from ogtorrent.errors.disks import CacheFull, NoCache, NoTarget, NotLaid, NotWritable
+from ogtorrent.errors.disks import (
+    CacheFull,
+    DiskGone,
+    NoCache,
+    NoDisk,
+    NoTarget,
+    NotLaid,
+    NotOnDisk,
+    NotWritable,
+)
 from ogtorrent.errors.forms import (
     BadAddress,
     BadMirror,
@@ -89,6 +101,7 @@ __all__ = [
     "CacheFull",
     "CannotJoin",
     "CorruptImage",
+    "DiskGone",
     "EntryConflict",
     "HostileMetainfo",
     "ImageLocked",
@@ -98,10 +111,12 @@ __all__ = [
     "MulticastReceive",
     "MulticastSend",
     "NoCache",
+    "NoDisk",
     "NoTarget",
     "NotARepository",
     "NotInCache",
     "NotLaid",
+    "NotOnDisk",
     "NotWritable",
     "OgtorrentError",
     "OverlayFailed",

@@ -14,14 +14,18 @@ GROUP/IMAGE or CLIENT/IMAGE is an image there, a directory.
 
 from ogtorrent.layout.aliases import CACHE, REPO, Here, Place
 from ogtorrent.layout.cache import (
+    aside_root,
     cache_root,
     cache_roots,
+    feeder_lock,
+    feeder_locks,
     name_in,
     overlay_roots,
     records_file,
     seeder_home,
     seeder_place,
 )
+from ogtorrent.layout.disks import disk, on_disk
 from ogtorrent.layout.names import MANIFEST, ImagePath, Sidecar, checked_component
 from ogtorrent.layout.root import Layer, Layout, Mirror, Root
 from ogtorrent.layout.trees import Tree, default_root, enclosing, planned, recognise
@@ -39,12 +43,17 @@ __all__ = [
     "Root",
     "Sidecar",
     "Tree",
+    "aside_root",
     "cache_root",
     "cache_roots",
     "checked_component",
     "default_root",
+    "disk",
     "enclosing",
+    "feeder_lock",
+    "feeder_locks",
     "name_in",
+    "on_disk",
     "overlay_roots",
     "planned",
     "recognise",
