@@ -17,8 +17,10 @@
     |- UnknownRoot                 2  no folder of images there
     |- NotInCache                  2  no such image, or no previous version of it
     |- NoTarget                    3  no file system there to lay something over
+    |- NoDisk                      3  no partition, USB disk or DVD there to be mounted
     |- ImageLocked                 4  somebody writes it
     |- ImagePinned                 4  its owner keeps it
+    |- MountBusy                   4  it cannot be unmounted, somebody uses it
     |- UnfitImage                  5  cannot be published
     |- MissingProgram              7  another package's, which this work needs
     |- NotWritable                14
@@ -27,6 +29,9 @@
     |- CacheFull                  16  too small or full
     |- RepositoryUnreachable      23  no answer
     |- NotARepository             23  an answer, but not one of ours
+    |- NotMountable               23  another machine's repository
+    |  |- DiskNotMountable         3
+    |  `- CacheNotMountable       21
     |- UpdateFailed               31
     |  |- OverlayFailed           31  the image stands, what is laid over it does not
     |  `- HostileMetainfo         31
@@ -67,6 +72,7 @@ from ogtorrent.errors.images import (
     UpdateFailed,
 )
 from ogtorrent.errors.inventory import EntryConflict, UnfitEntry, UnfitInventory, UnknownEntry
+from ogtorrent.errors.mounts import CacheNotMountable, DiskNotMountable, MountBusy, NoDisk, NotMountable
 from ogtorrent.errors.network import (
     CannotJoin,
     MissingProgram,
@@ -87,21 +93,26 @@ __all__ = [
     "BadSession",
     "BadSettings",
     "CacheFull",
+    "CacheNotMountable",
     "CannotJoin",
     "CorruptImage",
+    "DiskNotMountable",
     "EntryConflict",
     "HostileMetainfo",
     "ImageLocked",
     "ImagePinned",
     "MirrorFailed",
     "MissingProgram",
+    "MountBusy",
     "MulticastReceive",
     "MulticastSend",
     "NoCache",
+    "NoDisk",
     "NoTarget",
     "NotARepository",
     "NotInCache",
     "NotLaid",
+    "NotMountable",
     "NotWritable",
     "OgtorrentError",
     "OverlayFailed",
