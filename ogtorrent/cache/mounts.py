@@ -6,7 +6,7 @@ import asyncio
 import select
 from types import TracebackType
 
-from ogtorrent.cache.partition import MOUNTS
+from ogtorrent.mounts.table import TABLE
 
 
 class Mounts:
@@ -15,7 +15,7 @@ class Mounts:
     def __enter__(self) -> Mounts:
         self._changed = asyncio.Event()
         # The file is always readable; what changes is told as an exception, which asyncio does not ask for.
-        self._table = MOUNTS.open("rb")
+        self._table = TABLE.open("rb")
         self._poll = select.epoll()
         self._poll.register(self._table, select.EPOLLPRI)
         asyncio.get_running_loop().add_reader(self._poll, self._hear)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import subprocess
 from pathlib import Path
 
 from ogtorrent.errors import NoCache, NotWritable
 from ogtorrent.layout import seeder_home, seeder_place
+from ogtorrent.mounts import table
 from ogtorrent.words import words
 
 LABEL = "CACHE"
-MOUNTS = Path("/proc/self/mountinfo")
 
 
 def find(named: Path | None) -> Path:
@@ -61,12 +60,9 @@ def mounted() -> Path:
             words("Name a directory with --cache DIR, or label a partition: e2label /dev/sdXN CACHE."),
         )
     number = device.stat().st_rdev
-    wanted = f"{os.major(number)}:{os.minor(number)}"
-    for line in os.fsdecode(MOUNTS.read_bytes()).splitlines():
-        fields = line.split()  # proc(5): mount id, parent, major:minor, root, mount point, ...
-        if fields[2] == wanted and fields[3] == "/":
-            # A space in the name is `\040`; everything else stands as it is.
-            return Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4]))
+    for one in table.read():
+        if one.device == number and one.whole:
+            return one.at
     raise NoCache(
         words("the partition {device} has the label {label} but is not mounted", device=device, label=LABEL),
         words(

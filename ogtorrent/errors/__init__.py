@@ -15,12 +15,13 @@
     |- UnknownEntry                2  no such group or client
     |- UnknownImage                2  not in the repository
     |- UnknownRoot                 2  no folder of images there
-    |- NoDisk                      2  no disk of that name is mounted
     |- NotOnDisk                   2  no such image there
     |- NotInCache                  2  no such image, or no previous version of it
     |- NoTarget                    3  no file system there to lay something over
+    |- NoDisk                      3  no partition, USB disk or DVD there to be mounted
     |- ImageLocked                 4  somebody writes it
     |- ImagePinned                 4  its owner keeps it
+    |- MountBusy                   4  it cannot be unmounted, somebody uses it
     |- UnfitImage                  5  cannot be published
     |- MissingProgram              7  another package's, which this work needs
     |- NotWritable                14
@@ -30,6 +31,9 @@
     |- DiskGone                   23  pulled out while it was used
     |- RepositoryUnreachable      23  no answer
     |- NotARepository             23  an answer, but not one of ours
+    |- NotMountable               23  another machine's repository
+    |  |- DiskNotMountable         3
+    |  `- CacheNotMountable       21
     |- UpdateFailed               31
     |  |- OverlayFailed           31  the image stands, what is laid over it does not
     |  `- HostileMetainfo         31
@@ -48,7 +52,6 @@ from ogtorrent.errors.disks import (
     CacheFull,
     DiskGone,
     NoCache,
-    NoDisk,
     NoTarget,
     NotLaid,
     NotOnDisk,
@@ -79,6 +82,7 @@ from ogtorrent.errors.images import (
     UpdateFailed,
 )
 from ogtorrent.errors.inventory import EntryConflict, UnfitEntry, UnfitInventory, UnknownEntry
+from ogtorrent.errors.mounts import CacheNotMountable, DiskNotMountable, MountBusy, NoDisk, NotMountable
 from ogtorrent.errors.network import (
     CannotJoin,
     MissingProgram,
@@ -99,15 +103,18 @@ __all__ = [
     "BadSession",
     "BadSettings",
     "CacheFull",
+    "CacheNotMountable",
     "CannotJoin",
     "CorruptImage",
     "DiskGone",
+    "DiskNotMountable",
     "EntryConflict",
     "HostileMetainfo",
     "ImageLocked",
     "ImagePinned",
     "MirrorFailed",
     "MissingProgram",
+    "MountBusy",
     "MulticastReceive",
     "MulticastSend",
     "NoCache",
@@ -116,6 +123,7 @@ __all__ = [
     "NotARepository",
     "NotInCache",
     "NotLaid",
+    "NotMountable",
     "NotOnDisk",
     "NotWritable",
     "OgtorrentError",

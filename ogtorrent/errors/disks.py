@@ -79,16 +79,6 @@ class CacheFull(OgtorrentError):
         super().__init__(told)
 
 
-class NoDisk(OgtorrentError):
-    exit_code = 2
-
-    def __init__(self, name: str, why: str) -> None:
-        self.name = name
-        super().__init__(
-            words("There is no disk {name!r}: {why}. Plug it in and mount it.", name=name, why=why)
-        )
-
-
 class NotOnDisk(OgtorrentError):
     exit_code = 2
 

@@ -78,6 +78,24 @@ class Here:
         server = as_address(self.server)
         return server is None or server.is_loopback or server in map(as_address, self.own)
 
+    def point(self, place: Place) -> Path:
+        """Where a place is mounted: of the current layout the repository with its groups and clients.
+
+        Raises NoCache.
+        """
+        if place == REPO and self.repository.mirror.layout is Layout.CURRENT:
+            return self.repository.path.parent
+        if place == CACHE and self.cache is not None:
+            return self.cache
+        return next(self._roots(place))
+
+    def mounted_at(self, point: Path) -> Place | None:
+        """The place whose mount point that is."""
+        if point == self.point(REPO):
+            return REPO
+        place = self._mounted(point.parent, point.name) if point.parent in (MOUNTS, DISKS) else None
+        return place if place is not None and place != CACHE else None
+
     def paths(self, place: Place, image: ImagePath) -> tuple[Path, ...]:
         """Every path under which an image of a place is seen here, the proper one first.
 

@@ -16,7 +16,7 @@ KINDS = {"usb": "USB-", "dvd": "DVD-"}  # how the folder of each is called, with
 def disk(name: str) -> Path:
     """Where a disk is mounted: `usb` and `dvd` are the only one of their kind, else it is a path or place.
 
-    Raises NoDisk, and BadAddress where there are several.
+    Raises NoDisk, and BadAddress where there are several or the name is none.
     """
     prefix = KINDS.get(name.lower())
     if prefix is not None:
@@ -30,7 +30,7 @@ def disk(name: str) -> Path:
     else:
         raise BadAddress(name, words("a disk is usb, dvd, a folder's path, USB-ID, DVD-ID or an address"))
     if not place.is_dir():
-        raise NoDisk(name, words("{path} is no directory", path=place))
+        raise NoDisk(words("{path} is no directory", path=place), words("Mount it, or name another one."))
     return place.absolute()
 
 
@@ -49,7 +49,9 @@ def on_disk(top: Path) -> Root:
 
 def _only(name: str, mounted: list[Path]) -> Path:
     if not mounted:
-        raise NoDisk(name, words("none is mounted"))
+        raise NoDisk(
+            words("no {kind} is mounted", kind=name.upper()), words("Plug it in: ogtorrent mount storage.")
+        )
     if len(mounted) > 1:
         names = ", ".join(path.name for path in mounted)
         raise BadAddress(name, words("there are several, {names}: name one", names=names))
