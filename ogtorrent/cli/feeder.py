@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING
 from ogtorrent.cache import partition
 from ogtorrent.cache.control import START, Home
 from ogtorrent.cache.launch import launch
-from ogtorrent.errors import CannotJoin, CorruptImage, DiskGone, NotOnDisk
-from ogtorrent.fetch.server import ANY, DEFAULT_PORT
+from ogtorrent.errors import CannotJoin, CorruptImage, DiskGone, NotOnDisk, UnknownImage, UpdateFailed
+from ogtorrent.fetch.server import ANY, DEFAULT_PORT, Server
 from ogtorrent.files import write_whole
 from ogtorrent.layout import ImagePath, Root, Sidecar, aside_root, disk, feeder_lock, feeder_locks
 from ogtorrent.words import words
 
 if TYPE_CHECKING:
     from ogtorrent.disk.images import OnDisk
+    from ogtorrent.swarm.metainfo import Metainfo
 
 Progress = Callable[[int, int], None]  # bytes read, and of how many
 
@@ -59,8 +60,10 @@ def feed(named: str, image: ImagePath, directory: Path | None, address: str, pro
         raise NotOnDisk(str(image), root.path)
     published = standing.metainfo
     if published is None or published.stamp is None:
-        _describe(root, aside, standing, progress)
-    return Fed(_server(cache, root, aside, address), standing.place)
+        published = _describe(root, aside, standing, progress)
+    server = _server(cache, root, aside, address)
+    _until_offered(server, published)
+    return Fed(server, standing.place)
 
 
 def stop(cache: Path) -> bool:
@@ -76,7 +79,25 @@ def stop(cache: Path) -> bool:
     return found
 
 
-def _describe(root: Root, aside: Root, standing: OnDisk, progress: Progress) -> None:
+def _until_offered(server: str, published: Metainfo) -> None:
+    """A server that ran before takes a moment to notice another version. Raises CorruptImage."""
+    from ogtorrent.fetch.catalogue import ask
+
+    deadline = time.monotonic() + START
+    while time.monotonic() < deadline:
+        try:
+            if ask(Server.parse(server), published.image).metainfo.info_hash == published.info_hash:
+                return
+        except UpdateFailed as error:
+            raise CorruptImage(
+                str(published.image), error.why, words("Write the image and its .torrent anew onto the disk.")
+            ) from error
+        except UnknownImage:
+            pass
+        time.sleep(0.1)
+
+
+def _describe(root: Root, aside: Root, standing: OnDisk, progress: Progress) -> Metainfo:
     """Metainfo of an image whose disk has none. Raises UnfitImage, ImageLocked, CorruptImage, NotWritable."""
     from ogtorrent.repository.publish import hashed
 
@@ -92,6 +113,7 @@ def _describe(root: Root, aside: Root, standing: OnDisk, progress: Progress) -> 
     place = aside.sidecar(standing.image, Sidecar.TORRENT)
     place.parent.mkdir(parents=True, exist_ok=True)
     write_whole(place, made.raw)
+    return made
 
 
 def _server(cache: Path, root: Root, aside: Root, address: str) -> str:

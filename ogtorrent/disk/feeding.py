@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from ogtorrent.disk.images import OnDisk, Survey
@@ -34,7 +35,7 @@ class Feeding:
         rests: Callable[[], bool] = lambda: False,
     ) -> None:
         """`trackers`: of all images; without any, those that each `.torrent` names. `aside`: as of Survey."""
-        self.root = root
+        self.root, self._aside = root, aside
         self._session, self._trackers, self._rests = session, tuple(trackers), rests
         self._survey = Survey(root, aside)
         self._found: dict[ImagePath, OnDisk] = {}
@@ -64,9 +65,12 @@ class Feeding:
     async def _keep(self, started: Callable[[], None]) -> None:
         disk = Standing.of(self.root.path)
         surveyed = -ANYWAY
-        async with Changes(self.root.path, lambda _, path: path.endswith(Sidecar.TORRENT)) as changes:
+        async with AsyncExitStack() as stack:
+            watched = [root.path for root in (self.root, self._aside) if root is not None]
+            watches = [await stack.enter_async_context(Changes(path, _matters)) for path in watched]
             while await asyncio.to_thread(disk.holds):
-                if changes.seen() or time.monotonic() - surveyed >= ANYWAY or self._any_failed():
+                changed = [changes.seen() for changes in watches]
+                if any(changed) or time.monotonic() - surveyed >= ANYWAY or self._any_failed():
                     self._follow(await asyncio.to_thread(self._survey.look))
                     surveyed = time.monotonic()
                     started()
@@ -74,7 +78,7 @@ class Feeding:
                 for torrent in self._torrents.values():
                     torrent.rest(resting)
                 self._session.close_idle_files()  # an open file keeps the disk from being unmounted
-                await changes.wait(TICK)
+                await watches[0].wait(TICK)
                 await asyncio.sleep(SETTLE)
 
     def _any_failed(self) -> bool:
@@ -102,3 +106,7 @@ class Feeding:
     def _let_go(self, image: ImagePath) -> None:
         log.info("%s: no longer seeded", self.root.image(image))
         self._session.remove(self._torrents.pop(image))
+
+
+def _matters(_: object, path: str) -> bool:
+    return path.endswith(Sidecar.TORRENT)

@@ -11,7 +11,8 @@ Nothing here looks at a disk or an interface: what this machine is comes in as `
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,9 @@ from ogtorrent.words import words
 MOUNTS = Path("/opt/opengnsys/images")  # OpenGnsys mounts each place below it, as its alias or address
 CACHE_LINK = Path("/opt/opengnsys/cache")  # OpenGnsys lets it lead to the cache partition's own `/`
 DISKS = Path("/mnt")
-_REMOVABLE = ("DVD-", "USB-")
+REMOVABLE = {"usb": "USB-", "dvd": "DVD-"}  # how the folder of each is called, with its id after that
+_REMOVABLE = tuple(REMOVABLE.values())
+_LONGEST_ID = 60
 
 
 @dataclass(frozen=True)
@@ -195,6 +198,23 @@ class Here:
             return None
         removable = place.name.startswith(_REMOVABLE)
         return place if removable is (folder == DISKS) else None
+
+
+def cache_point(device: str) -> Path:
+    """Where the partition of that name is mounted as a cache."""
+    return DISKS / device
+
+
+def cache_names(own: Collection[str]) -> list[Path]:
+    """Under which other names the partition is seen; `own` are this PC's addresses."""
+    addresses = sorted(str(address) for address in map(as_address, own) if address is not None)
+    return [CACHE_LINK, *(DISKS / address for address in addresses)]
+
+
+def disk_point(kind: str, called: str) -> Path:
+    """Where a removable disk is mounted: `usb` or `dvd`, by its label or what else it is called."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", called)[:_LONGEST_ID]
+    return DISKS / f"{REMOVABLE[kind]}{name}"
 
 
 def as_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

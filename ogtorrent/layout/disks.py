@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ogtorrent.errors import BadAddress, NoDisk
-from ogtorrent.layout.aliases import DISKS, MOUNTS, REPO, as_address
+from ogtorrent.layout.aliases import DISKS, MOUNTS, REMOVABLE, REPO, as_address
 from ogtorrent.layout.root import Root
 from ogtorrent.layout.trees import recognise
 from ogtorrent.words import words
-
-KINDS = {"usb": "USB-", "dvd": "DVD-"}  # how the folder of each is called, with its id after that
 
 
 def disk(name: str) -> Path:
@@ -18,12 +16,12 @@ def disk(name: str) -> Path:
 
     Raises NoDisk, and BadAddress where there are several or the name is none.
     """
-    prefix = KINDS.get(name.lower())
+    prefix = REMOVABLE.get(name.lower())
     if prefix is not None:
         return _only(name, sorted(path for path in DISKS.glob(f"{prefix}*") if path.is_mount()))
     if "/" in name or name in (".", ".."):
         place = Path(name)
-    elif name.startswith(tuple(KINDS.values())):
+    elif name.startswith(tuple(REMOVABLE.values())):
         place = DISKS / name
     elif name in (str(REPO), str(REPO).lower()) or as_address(name) is not None:
         place = MOUNTS / name
