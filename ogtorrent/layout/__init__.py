@@ -12,7 +12,7 @@ The current layout has two more roots beside its images, `groups` and `clients`:
 GROUP/IMAGE or CLIENT/IMAGE is an image there, a directory.
 """
 
-from ogtorrent.layout.aliases import CACHE, REPO, Here, Place
+from ogtorrent.layout.aliases import CACHE, REPO, Here, Place, made_to_mount
 from ogtorrent.layout.cache import (
     cache_root,
     cache_roots,
@@ -24,7 +24,7 @@ from ogtorrent.layout.cache import (
 )
 from ogtorrent.layout.names import MANIFEST, ImagePath, Sidecar, checked_component
 from ogtorrent.layout.root import Layer, Layout, Mirror, Root
-from ogtorrent.layout.trees import Tree, default_root, enclosing, planned, recognise
+from ogtorrent.layout.trees import Tree, default_root, enclosing, expected, planned, recognise
 
 __all__ = [
     "CACHE",
@@ -44,6 +44,8 @@ __all__ = [
     "checked_component",
     "default_root",
     "enclosing",
+    "expected",
+    "made_to_mount",
     "name_in",
     "overlay_roots",
     "planned",
