@@ -7,60 +7,47 @@ from pathlib import Path
 
 import click
 
+from ogtorrent.cli.mount import json_option, mount, own_addresses, tell, write_option
 from ogtorrent.errors import OgtorrentError
-from ogtorrent.mounts.mounting import Stands
+from ogtorrent.layout import CACHE, Place
+from ogtorrent.layout.aliases import as_address
 from ogtorrent.words import words
 
 
-@click.command(
+@mount.command(
     help=words(
         "Mount the cache's partition: the one labelled CACHE, else of that name, else of OpenGnsys's type."
     )
 )
-def cache() -> None:
+@json_option
+def cache(as_json: bool) -> None:
     from ogtorrent.mounts.cache import mount_cache
 
-    stands, names = mount_cache(_own_addresses())
-    click.echo(_told(stands))
-    for name in names:
-        click.echo(words("also as {name}", name=name))
+    addresses = (as_address(own) for own in own_addresses())
+    # By its addresses of IPv4, but loopback's, others know this PC.
+    own = {str(one) for one in addresses if one is not None and one.version == 4 and not one.is_loopback}
+    stands, names = mount_cache(own)
+    tell(stands, CACHE, as_json)
+    if not as_json:
+        for name in names:
+            click.echo(words("also as {name}", name=name))
 
 
-@click.command(help=words("Mount a USB disk or DVD: DEVICE, or all that are plugged in."))
+@mount.command(help=words("Mount a USB disk or DVD: DEVICE, or all that are plugged in."))
 @click.argument("device", required=False, metavar=words("[DEVICE]"), type=click.Path(path_type=Path))
-@click.option("--read-only", is_flag=True, help=words("Also what could be written."))
-def storage(device: Path | None, read_only: bool) -> None:
+@write_option
+@json_option
+def storage(device: Path | None, write: bool, as_json: bool) -> None:
     from ogtorrent.mounts.storage import find, mount_storage, named
 
     failed: OgtorrentError | None = None
     for block in [named(device)] if device is not None else find():
         try:
-            click.echo(_told(mount_storage(block, not read_only)))
+            stands = mount_storage(block, write)
         except OgtorrentError as error:  # the others may be well
             click.echo(f"ogtorrent: {error}", err=True)
             failed = error
+        else:
+            tell(stands, Place(stands.mounted.at.name), as_json)
     if failed is not None:
         sys.exit(failed.exit_code)
-
-
-def _told(stands: Stands) -> str:
-    at, source = stands.mounted.at, stands.source
-    if not stands.new:
-        return words("{source} is mounted at {at} already", source=source, at=at)
-    if stands.mounted.read_only:
-        return words("{source} is mounted at {at}, to be read only", source=source, at=at)
-    return words("{source} is mounted at {at}", source=source, at=at)
-
-
-def _own_addresses() -> set[str]:
-    """Of this PC's interfaces, but loopback's: by them others know it."""
-    import socket
-
-    import psutil
-
-    known = [address for addresses in psutil.net_if_addrs().values() for address in addresses]
-    return {
-        address.address
-        for address in known
-        if address.family == socket.AF_INET and not address.address.startswith("127.")
-    }

@@ -32,6 +32,7 @@
     |- RepositoryUnreachable      23  no answer
     |- NotARepository             23  an answer, but not one of ours
     |- NotMountable               23  another machine's repository
+    |  |- NoCredentials           23
     |  |- DiskNotMountable         3
     |  `- CacheNotMountable       21
     |- UpdateFailed               31
@@ -82,7 +83,15 @@ from ogtorrent.errors.images import (
     UpdateFailed,
 )
 from ogtorrent.errors.inventory import EntryConflict, UnfitEntry, UnfitInventory, UnknownEntry
-from ogtorrent.errors.mounts import CacheNotMountable, DiskNotMountable, MountBusy, NoDisk, NotMountable
+from ogtorrent.errors.mounts import (
+    BadCredentials,
+    CacheNotMountable,
+    DiskNotMountable,
+    MountBusy,
+    NoCredentials,
+    NoDisk,
+    NotMountable,
+)
 from ogtorrent.errors.network import (
     CannotJoin,
     MissingProgram,
@@ -97,6 +106,7 @@ __all__ = [
     "AmbiguousImage",
     "AnotherTree",
     "BadAddress",
+    "BadCredentials",
     "BadMirror",
     "BadName",
     "BadOptions",
@@ -118,6 +128,7 @@ __all__ = [
     "MulticastReceive",
     "MulticastSend",
     "NoCache",
+    "NoCredentials",
     "NoDisk",
     "NoTarget",
     "NotARepository",

@@ -20,6 +20,17 @@ class NotMountable(OgtorrentError):
         )
 
 
+class NoCredentials(NotMountable):
+    """The server lets nobody in without a name and a password, and none were given."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(
+            source,
+            words("the server asks for a name and a password"),
+            words("Write them to a file and name it with --credentials, or run this on a terminal."),
+        )
+
+
 class CacheNotMountable(NotMountable):
     exit_code = 21
 
@@ -49,5 +60,19 @@ class MountBusy(OgtorrentError):
                 "{at} cannot be unmounted: in use by {users}. End that and run this again.",
                 at=at,
                 users=", ".join(users) or words("somebody who cannot be seen"),
+            )
+        )
+
+
+class BadCredentials(OgtorrentError):
+    """Of what the file holds nothing is told."""
+
+    exit_code = 1
+
+    def __init__(self, file: Path, why: str, advice: str) -> None:
+        self.file = file
+        super().__init__(
+            words(
+                "The credentials in {file} cannot be used: {why}. {advice}", file=file, why=why, advice=advice
             )
         )

@@ -224,3 +224,8 @@ def as_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def made_to_mount(point: Path) -> bool:
+    """Whether a folder stands only while something is mounted on it."""
+    return point.parent in (MOUNTS, DISKS)
