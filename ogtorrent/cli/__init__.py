@@ -15,6 +15,7 @@ from ogtorrent.words import words
 COMMANDS = {
     "cache": "ogtorrent.cli.cache:cache",
     "demo": "ogtorrent.cli.demo:demo",
+    "opengnsys": "ogtorrent.cli.opengnsys:opengnsys",
     "overlay": "ogtorrent.cli.overlay:overlay",
     "publish": "ogtorrent.cli.publish:publish",
     "repo": "ogtorrent.cli.repo:repo",

@@ -16,6 +16,8 @@
     |- UnknownImage                2  not in the repository
     |- UnknownRoot                 2  no folder of images there
     |- NotInCache                  2  no such image, or no previous version of it
+    |- NoOpenGnsys                 2  none of its commands there
+    |- OriginalLost                2  of a command of OpenGnsys
     |- NoTarget                    3  no file system there to lay something over
     |- ImageLocked                 4  somebody writes it
     |- ImagePinned                 4  its owner keeps it
@@ -75,6 +77,7 @@ from ogtorrent.errors.network import (
     NotARepository,
     RepositoryUnreachable,
 )
+from ogtorrent.errors.opengnsys import NoOpenGnsys, OriginalLost
 from ogtorrent.errors.root import OgtorrentError
 
 __all__ = [
@@ -98,12 +101,14 @@ __all__ = [
     "MulticastReceive",
     "MulticastSend",
     "NoCache",
+    "NoOpenGnsys",
     "NoTarget",
     "NotARepository",
     "NotInCache",
     "NotLaid",
     "NotWritable",
     "OgtorrentError",
+    "OriginalLost",
     "OverlayFailed",
     "RepositoryUnreachable",
     "UnfitEntry",

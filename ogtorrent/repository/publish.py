@@ -132,8 +132,12 @@ def standing(root: Root, image: ImagePath) -> Metainfo | None:
     return written if written is not None and stands(root, written) else None
 
 
-def publish(root: Root, image: ImagePath, trackers: Sequence[str], progress: Progress) -> Metainfo:
+def publish(
+    root: Root, image: ImagePath, trackers: Sequence[str], progress: Progress, single: bool = False
+) -> Metainfo:
     """Hash an image and write its sidecars. Blocks for the time of one read.
+
+    `single`: in the form that OpenGnsys's seats can save, where the image is one file.
 
     Raises UnfitImage, ImageLocked (also where the image changed under the read), NotWritable.
     """
@@ -163,7 +167,7 @@ def publish(root: Root, image: ImagePath, trackers: Sequence[str], progress: Pro
         raise ImageLocked(root.called(image), words("it changed while it was read"))
     stamp = Stamp(before.mtimes, digests.tail_sum, digests.full_sum)
     published = metainfo.encode(
-        root.mirror.name, image, before.files, length, digests.pieces, stamp, trackers
+        root.mirror.name, image, before.files, length, digests.pieces, stamp, trackers, single
     )
     sessions.keep(root, [image])
     write_sidecars(root, published)
