@@ -39,6 +39,7 @@ class Found:
     content: bytes = b""
     kept: str = ""  # of the original that is kept
     noted: str = ""  # of the original as it was when it was kept
+    is_touched: bool = False  # something of ours is beside the command
 
     @property
     def is_kept_twice(self) -> bool:
@@ -91,7 +92,7 @@ def look(place: Place) -> Found:
     if content is not None:
         standing = Standing.OURS if is_ours(content) else Standing.ORIGINAL
     noted = str(_noted(place).get("kept", {}).get(place.name, {}).get("sha256", ""))
-    return Found(place, standing, content or b"", kept, noted)
+    return Found(place, standing, content or b"", kept, noted, place.kept.parent.is_dir())
 
 
 def plan_install(found: Found, content: bytes) -> list[Step]:
@@ -111,9 +112,10 @@ def plan_uninstall(found: Found) -> list[Step]:
     """What is not ours stays. Raises OriginalLost."""
     match found.standing:
         case Standing.ORIGINAL:
-            return [Forget(found.place)] if found.is_kept_twice or (found.noted and not found.kept) else []
+            is_another = found.kept and not found.is_kept_twice
+            return [Forget(found.place)] if found.is_touched and not is_another else []
         case Standing.NOTHING if not found.kept:
-            return [Forget(found.place)] if found.noted else []
+            return [Forget(found.place)] if found.is_touched else []
         case _:
             if not found.kept:
                 raise OriginalLost(found.place.path, words("{kept} is gone", kept=found.place.kept))
@@ -146,7 +148,7 @@ def act(step: Step, version: str) -> None:
 
 def _keep(place: Place, version: str) -> None:
     place.kept.parent.mkdir(mode=0o755, exist_ok=True)
-    second = place.kept.with_name(f".{place.name}.new")
+    second = _second(place)
     second.unlink(missing_ok=True)
     # A second name of the very same file: its bytes, owner, mode and times are none of our business.
     os.link(place.path, second)
@@ -165,15 +167,24 @@ def _keep(place: Place, version: str) -> None:
 
 
 def _forget(place: Place) -> None:
+    remove_cut(place.path)
+    remove_cut(place.manifest)
     place.kept.unlink(missing_ok=True)
+    _second(place).unlink(missing_ok=True)
     noted = _noted(place)
-    noted.get("kept", {}).pop(place.name, None)
+    mine = noted.get("kept", {}).pop(place.name, None)
     if noted.get("kept"):
-        _note(place, noted)
+        if mine is not None:
+            _note(place, noted)
         return
     place.manifest.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # somebody else keeps something there
         place.kept.parent.rmdir()
+
+
+def _second(place: Place) -> Path:
+    """The name that an original has before it is called the kept one."""
+    return place.kept.with_name(f".{place.name}.new")
 
 
 def _noted(place: Place) -> dict[str, Any]:
