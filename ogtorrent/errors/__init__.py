@@ -18,6 +18,8 @@
     |- NotOnDisk                   2  no such image there
     |- NotInCache                  2  no such image, or no previous version of it
     |- NoLiveSystem                2  no kernel, initrd and root to boot the cache with
+    |- NoOpenGnsys                 2  none of its commands there
+    |- OriginalLost                2  of a command of OpenGnsys
     |- NoBootPlace                 3  the disk has no room for a boot loader
     |- NoTarget                    3  no file system there to lay something over
     |- NoDisk                      3  no partition, USB disk or DVD there to be mounted
@@ -105,6 +107,7 @@ from ogtorrent.errors.network import (
     RepositoryUnreachable,
 )
 from ogtorrent.errors.offline import AnothersBootLoader, NoBootPlace, NoLiveSystem, OfflineLocked
+from ogtorrent.errors.opengnsys import NoOpenGnsys, OriginalLost
 from ogtorrent.errors.root import OgtorrentError
 
 __all__ = [
@@ -138,6 +141,7 @@ __all__ = [
     "NoCredentials",
     "NoDisk",
     "NoLiveSystem",
+    "NoOpenGnsys",
     "NoTarget",
     "NotARepository",
     "NotInCache",
@@ -147,6 +151,7 @@ __all__ = [
     "NotWritable",
     "OfflineLocked",
     "OgtorrentError",
+    "OriginalLost",
     "OverlayFailed",
     "RepositoryUnreachable",
     "UnfitEntry",
