@@ -55,7 +55,7 @@ class Sshfs:
             options += [f"port={self._port}", "rw" if write else "ro", "allow_other", "default_permissions"]
             options += [f"fsname={_escaped(self.source)}", "NumberOfPasswordPrompts=1"]
             if known.password:
-                options += ["password_stdin", "PreferredAuthentications=password,keyboard-interactive"]
+                options += ["password_stdin", "PreferredAuthentications=password\\,keyboard-interactive"]
                 options += ["PubkeyAuthentication=no"]
             else:
                 options += ["BatchMode=yes"]
