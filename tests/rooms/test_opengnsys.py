@@ -150,10 +150,9 @@ def test_a_new_seat_fills_from_opengnsys_own_repository(tmp_path: Path, installe
         images = tmp_path / "repository" / "images"
         digest = write_random(images / IMAGE, SIZE, seed=2)
         torrent_creator(room.repository, images)
-        with (tmp_path / "tracker.log").open("wb") as log:
-            tracker = ["opentracker", "-p", TRACKER_PORT, "-P", TRACKER_PORT]
-            room.repository.popen([str(word) for word in tracker], stdout=log, stderr=log)
-            seed = ["ctorrent", "-f", "-c", "-C", "100", f"{IMAGE}.torrent", "-s", IMAGE]
+        track(room.repository, images, tmp_path)
+        with (tmp_path / "seed.log").open("wb") as log:
+            seed = ["ctorrent", "-f", f"{IMAGE}.torrent", "-s", IMAGE]
             room.repository.popen(seed, cwd=images, stdout=log, stderr=log)
 
         first, second = (Seat.make(host, tmp_path) for host in room.seats)
