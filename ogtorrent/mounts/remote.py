@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -74,25 +75,23 @@ class Refusal:
 
 def run(source: str, package: str, refusals: Iterable[Refusal], *command: str, given: str = "") -> None:
     """A program that mounts; `given` is its standard input. Raises NotMountable, MissingProgram."""
-    try:
-        done = subprocess.run(
-            command,
-            input=given,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PATIENCE,
-            env={**os.environ, "LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-        )
-    except FileNotFoundError:
-        raise MissingProgram(command[0], package) from None
-    except subprocess.TimeoutExpired:
-        raise NotMountable(
-            source, words("no answer"), words("Check the server; it may be busy or going down.")
-        ) from None
-    if done.returncode == 0:
-        return
-    told = done.stderr + done.stdout
+    environment = {**os.environ, "LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    # A file: what it leaves behind would keep a pipe open.
+    with tempfile.TemporaryFile() as said:
+        try:
+            done = subprocess.run(
+                command, input=given.encode(), stdout=said, stderr=said, timeout=PATIENCE, env=environment
+            )
+        except FileNotFoundError:
+            raise MissingProgram(command[0], package) from None
+        except subprocess.TimeoutExpired:
+            raise NotMountable(
+                source, words("no answer"), words("Check the server; it may be busy or going down.")
+            ) from None
+        if done.returncode == 0:
+            return
+        said.seek(0)
+        told = said.read().decode(errors="replace")
     for refusal in refusals:
         if re.search(refusal.pattern, told, re.IGNORECASE):
             raise NotMountable(source, refusal.why, refusal.advice)

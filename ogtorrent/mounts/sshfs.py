@@ -54,8 +54,9 @@ class Sshfs:
             options += ["ConnectTimeout=5", "ServerAliveInterval=5", "ServerAliveCountMax=3"]
             options += [f"port={self._port}", "rw" if write else "ro", "allow_other", "default_permissions"]
             options += [f"fsname={_escaped(self.source)}", "NumberOfPasswordPrompts=1"]
+            options += ["sshfs_verbose"]  # else it keeps to itself what ssh says
             if known.password:
-                options += ["password_stdin", "PreferredAuthentications=password,keyboard-interactive"]
+                options += ["password_stdin", "PreferredAuthentications=password\\,keyboard-interactive"]
                 options += ["PubkeyAuthentication=no"]
             else:
                 options += ["BatchMode=yes"]

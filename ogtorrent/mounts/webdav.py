@@ -51,7 +51,8 @@ class WebDav:
         if self.credentials is not None:
             lines += [f"user = {self.credentials.username}", f"pass = {_obscured(self.credentials.password)}"]
         with handed_over("\n".join(lines) + "\n") as file:
-            options = ["--vfs-cache-mode=writes"] if write else ["--read-only"]
+            # What is written goes to the server at once: a cache would still have it when it is unmounted.
+            options = ["--vfs-cache-mode=off", *([] if write else ["--read-only"])]
             options += ["--allow-other", f"--devname={self.source}", f"--config={file}"]
             # A server that has gone is told in half a minute.
             options += ["--contimeout=5s", "--timeout=10s", "--low-level-retries=2"]
