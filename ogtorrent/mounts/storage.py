@@ -37,6 +37,11 @@ def named(device: Path) -> Block:
     return found[0] if found else Block(device.resolve())
 
 
+def kind_of(block: Block) -> str:
+    """As OpenGnsys calls it."""
+    return "dvd" if block.is_disc else "usb"
+
+
 def mount_storage(block: Block, write: bool) -> Stands:
     """Raises DiskNotMountable, NotWritable, MissingProgram."""
     device = Device(block, DiskNotMountable, f"{GUARDED},noexec")
@@ -47,7 +52,7 @@ def mount_storage(block: Block, write: bool) -> Stands:
 
 def _point(block: Block) -> Path:
     """By its label, unless another disk has that; then, or without one, by what is its own."""
-    kind = "dvd" if block.is_disc else "usb"
+    kind = kind_of(block)
     names = [name for name in (block.label, block.uuid, block.device.name) if name]
     points = [disk_point(kind, name) for name in names]
     taken = table.read()
