@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 from ogtorrent.cache import absence, adoption, events, landing, multicast, records, removal, sources, versions
 from ogtorrent.cache.control import Tending
@@ -244,6 +245,8 @@ class Fill:
                 self._session.remove(before)
         if self.order.protocol is Protocol.UNICAST:
             own = self.order.repository.files
+            if wanted.is_single:  # its URL is the file's own (BEP 19)
+                own += quote(f"{wanted.name}/{wanted.image}")
             self._torrent = self._session.add(wanted, partial, (), Start.FILL, written, have, (own,))
         else:
             received = self.order.protocol is Protocol.MULTICAST

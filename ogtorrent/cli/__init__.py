@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": "ogtorrent.cli.demo:demo",
     "env": "ogtorrent.cli.mount:env",
     "mount": "ogtorrent.cli.disks:mount",
+    "opengnsys": "ogtorrent.cli.opengnsys:opengnsys",
     "overlay": "ogtorrent.cli.overlay:overlay",
     "publish": "ogtorrent.cli.publish:publish",
     "repo": "ogtorrent.cli.repo:repo",

@@ -10,7 +10,7 @@ import click
 
 from ogtorrent.cache import control, partition
 from ogtorrent.cache.hours import Quiet, bytes_a_second
-from ogtorrent.cli import feeder, stock
+from ogtorrent.cli import feeder, offline, stock
 from ogtorrent.cli.stock import cache_option
 from ogtorrent.words import words
 
@@ -35,7 +35,7 @@ def cache() -> None:
     pass
 
 
-for command in stock.COMMANDS:
+for command in (*stock.COMMANDS, *offline.COMMANDS):
     cache.add_command(command)
 
 

@@ -17,10 +17,16 @@
     |- UnknownRoot                 2  no folder of images there
     |- NotOnDisk                   2  no such image there
     |- NotInCache                  2  no such image, or no previous version of it
+    |- NoLiveSystem                2  no kernel, initrd and root to boot the cache with
+    |- NoOpenGnsys                 2  none of its commands there
+    |- OriginalLost                2  of a command of OpenGnsys
+    |- NoBootPlace                 3  the disk has no room for a boot loader
     |- NoTarget                    3  no file system there to lay something over
     |- NoDisk                      3  no partition, USB disk or DVD there to be mounted
     |- ImageLocked                 4  somebody writes it
     |- ImagePinned                 4  its owner keeps it
+    |- AnothersBootLoader          4  the disk starts another system
+    |- OfflineLocked               4  somebody else makes the cache bootable
     |- MountBusy                   4  it cannot be unmounted, somebody uses it
     |- UnfitImage                  5  cannot be published
     |- MissingProgram              7  another package's, which this work needs
@@ -100,11 +106,14 @@ from ogtorrent.errors.network import (
     NotARepository,
     RepositoryUnreachable,
 )
+from ogtorrent.errors.offline import AnothersBootLoader, NoBootPlace, NoLiveSystem, OfflineLocked
+from ogtorrent.errors.opengnsys import NoOpenGnsys, OriginalLost
 from ogtorrent.errors.root import OgtorrentError
 
 __all__ = [
     "AmbiguousImage",
     "AnotherTree",
+    "AnothersBootLoader",
     "BadAddress",
     "BadCredentials",
     "BadMirror",
@@ -127,9 +136,12 @@ __all__ = [
     "MountBusy",
     "MulticastReceive",
     "MulticastSend",
+    "NoBootPlace",
     "NoCache",
     "NoCredentials",
     "NoDisk",
+    "NoLiveSystem",
+    "NoOpenGnsys",
     "NoTarget",
     "NotARepository",
     "NotInCache",
@@ -137,7 +149,9 @@ __all__ = [
     "NotMountable",
     "NotOnDisk",
     "NotWritable",
+    "OfflineLocked",
     "OgtorrentError",
+    "OriginalLost",
     "OverlayFailed",
     "RepositoryUnreachable",
     "UnfitEntry",

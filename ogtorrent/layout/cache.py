@@ -93,3 +93,8 @@ def feeder_locks(cache: Path) -> list[Path]:
 def records_file(cache: Path) -> Path:
     """Where a cache keeps its pins, and when each image was used last."""
     return seeder_home(cache) / "records.json"
+
+
+def offline_home(cache: Path) -> Path:
+    """The system that a cache boots by itself: GRUB's menu, and a folder for each live system."""
+    return seeder_home(cache) / "offline"

@@ -132,8 +132,12 @@ def standing(root: Root, image: ImagePath) -> Metainfo | None:
     return written if written is not None and stands(root, written) else None
 
 
-def publish(root: Root, image: ImagePath, trackers: Sequence[str], progress: Progress) -> Metainfo:
+def publish(
+    root: Root, image: ImagePath, trackers: Sequence[str], progress: Progress, single: bool = False
+) -> Metainfo:
     """Hash an image and write its sidecars. Blocks for the time of one read.
+
+    `single`: in the form that OpenGnsys's seats can save, where the image is one file.
 
     Raises UnfitImage, ImageLocked (also where the image changed under the read), NotWritable.
     """
@@ -143,13 +147,15 @@ def publish(root: Root, image: ImagePath, trackers: Sequence[str], progress: Pro
         )
     if root.layer is not None:
         _write_manifest(root, image)
-    published = hashed(root, image, trackers, progress)
+    published = hashed(root, image, trackers, progress, single)
     sessions.keep(root, [image])
     write_sidecars(root, published)
     return published
 
 
-def hashed(root: Root, image: ImagePath, trackers: Sequence[str], progress: Progress) -> Metainfo:
+def hashed(
+    root: Root, image: ImagePath, trackers: Sequence[str], progress: Progress, single: bool = False
+) -> Metainfo:
     """The metainfo of an image as it stands; nothing is written. Blocks for the time of one read.
 
     Raises UnfitImage, ImageLocked where somebody writes or has written meanwhile.
@@ -166,7 +172,9 @@ def hashed(root: Root, image: ImagePath, trackers: Sequence[str], progress: Prog
     if before != after:
         raise ImageLocked(root.called(image), words("it changed while it was read"))
     stamp = Stamp(before.mtimes, digests.tail_sum, digests.full_sum)
-    return metainfo.encode(root.mirror.name, image, before.files, length, digests.pieces, stamp, trackers)
+    return metainfo.encode(
+        root.mirror.name, image, before.files, length, digests.pieces, stamp, trackers, single
+    )
 
 
 def _write_manifest(root: Root, image: ImagePath) -> None:

@@ -61,6 +61,7 @@ class Wanted:
     token: Token | None = None  # who knows it may change the repository over HTTP
     mirrors: Sequence[str | Path] = ()
     mirrored: Sequence[str] = ()  # globs of images; none are all
+    single: bool = False  # images of one file in the form that OpenGnsys's seats can save
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
         tracking = _tracker(app, wanted)
         kept = Kept(Tree(wanted.root))
         rooms.attach(app, kept, tracking.networks)
-        publisher = Publisher(wanted.root, trackers)
+        publisher = Publisher(wanted.root, trackers, wanted.single)
         shelf = Shelf(publisher, trackers)
         taking = partial(Session, policy.leecher(wanted.address, 0))
         mirroring = Mirroring(wanted.mirrors, wanted.mirrored, shelf, taking)
