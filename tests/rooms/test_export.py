@@ -27,7 +27,9 @@ grep -q ^opengnsys: "$work/passwd" || echo 'opengnsys:x:7654:7654::/nowhere:/bin
 sed -i '/^opengnsys:/d' "$work/shadow"
 echo 'opengnsys:*:19000:0:99999:7:::' >>"$work/shadow"
 for one in passwd group shadow; do mount --bind "$work/$one" /etc/$one; done
-listens() {{ for i in $(seq 300); do bash -c ": </dev/tcp/127.0.0.1/$1" 2>/dev/null && return; sleep 0.1; done; }}
+listens() {{
+    for i in $(seq 300); do bash -c ": </dev/tcp/127.0.0.1/$1" 2>/dev/null && return; sleep 0.1; done
+}}
 refused() {{ ! "$@" || {{ echo "it was written: $*" >&2; exit 1; }}; }}
 password='{PASSWORD}'
 """
@@ -115,7 +117,8 @@ def test_a_user_of_ssh_reads_and_writes_nothing(tmp_path: Path) -> None:
     $(command -v sshd) -t -f "$work/configuration"
     $(command -v sshd) -D -f "$work/configuration" -E "$work/log" -o ListenAddress=127.0.0.1 &
     listens 22
-    options="-F none -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=$work/known -o IdentityFile=$work/key"
+    options="-F none -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=$work/known"
+    options="$options -o IdentityFile=$work/key"
     sshfs $options opengnsys@127.0.0.1:/images /mnt
     cmp /mnt/windows.img "$work/windows.img"
     refused touch /mnt/other.img
@@ -133,7 +136,8 @@ ErrorLog {folder}/apache.log
 User www-data
 Group www-data
 """
-MODULES = "mpm_event authn_core authn_file authz_core authz_user auth_basic alias dav dav_fs".split()
+MODULES = ["mpm_event", "authn_core", "authn_file", "authz_core", "authz_user", "auth_basic"]
+MODULES += ["alias", "dav", "dav_fs"]
 
 
 def test_webdav_lists_and_gives_and_takes_nothing(tmp_path: Path) -> None:
