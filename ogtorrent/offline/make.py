@@ -129,8 +129,7 @@ def _keep(there: Look, states: dict[Name, State]) -> None:
 
 def _show(there: Look) -> None:
     wanted, place = there.menu(), there.home / grub.MENU
-    assert wanted is not None
-    if not place.exists() or place.read_text() != wanted:
+    if wanted is not None and (not place.exists() or place.read_text() != wanted):
         write_whole(place, wanted.encode())
 
 
@@ -146,10 +145,10 @@ def _start(there: Look, states: dict[Name, State], tell: Callable[[str], None]) 
         tell(words("GRUB for UEFI: {place}", place=there.esp.device))
 
 
-def refresh(cache: Path, images: Sequence[str]) -> None:
-    """The menu alone, where there is one: images have come or gone. Raises OgtorrentError."""
+def show(cache: Path, images: Sequence[str]) -> None:
+    """The menu alone: images have come or gone. Raises OgtorrentError."""
     home = offline_home(cache)
-    if (home / grub.MENU).exists():
-        with _alone(cache, home):
-            there = look(cache, images)
-            _show(there)
+    with _alone(cache, home):
+        asked = record.read(home)
+        # What boots is not looked at, so that this takes an instant.
+        _show(look(cache, images, replace(asked, choice=Choice.NONE)))
