@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Tests beside each other, a file's in one worker. Rooms wait most of the time: more of them than cores.
 SIDE_BY_SIDE = --dist loadfile --no-loadscope-reorder -n
 
-.PHONY: demo test quick check deb texts room-tools screenshots faults clean
+.PHONY: demo test quick check deb pyz texts room-tools screenshots faults clean
 
 demo: .venv/run
 	$(BIN)/ogtorrent demo
@@ -25,6 +25,10 @@ check: .venv/dev
 # dist/ogtorrent_VERSION_ARCHITECTURE.deb, without root; DEBFULLNAME and DEBEMAIL say who made it.
 deb: .venv/deb
 	packaging/deb $(BIN)/python
+
+# dist/ogtorrent-VERSION-cpNNN-MACHINE.pyz, one file for live systems whose Python is of PYTHON's version.
+pyz: .venv/pyz
+	packaging/pyz $(BIN)/python $(PYTHON)
 
 # What the code says, into the catalogues; what has no translation yet is told.
 texts: .venv/dev
@@ -50,9 +54,13 @@ faults: .venv/dev room-tools
 	packaging/set-up $(PYTHON) deb
 	touch $@ .venv/run
 
+.venv/pyz: pyproject.toml packaging/set-up
+	packaging/set-up $(PYTHON) pyz
+	touch $@ .venv/run
+
 .venv/dev: pyproject.toml packaging/set-up
 	packaging/set-up $(PYTHON) dev
-	touch $@ .venv/run .venv/deb
+	touch $@ .venv/run .venv/deb .venv/pyz
 
 clean:
 	rm -rf .venv tests/tracker/npm/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -14,13 +14,20 @@ from ogtorrent.errors import NotWritable
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # <fcntl.h>, <linux/fs.h>
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Put `content` under `path` in one step; what stood there stays until then. Raises NotWritable."""
+def write_whole(path: Path, content: bytes, like: os.stat_result | None = None) -> None:
+    """Put `content` under `path` in one step; what stood there stays until then. Raises NotWritable.
+
+    `like`: whose owner and mode it gets.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with aside.open("wb") as file:
             file.write(content)
             file.flush()
+            if like is not None:
+                if (like.st_uid, like.st_gid) != (os.geteuid(), os.getegid()):
+                    os.fchown(file.fileno(), like.st_uid, like.st_gid)
+                os.fchmod(file.fileno(), like.st_mode & 0o7777)
             os.fsync(file.fileno())
         aside.replace(path)
         sync_directory(path.parent)

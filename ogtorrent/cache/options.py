@@ -82,4 +82,9 @@ def when_full(engine: Path = ENGINE) -> WhenFull:
     for line in lines:  # the last one counts, as it does for the shell
         match = re.match(r"""\s*(?:export\s+)?ACTIONCACHEFULL=["']?(\w*)""", line, re.ASCII)
         value = match[1] if match else value
-    return WhenFull.EVICT if value in ("DELETE", "FORMAT") else WhenFull.FAIL
+    return as_opengnsys(value)
+
+
+def as_opengnsys(action: str) -> WhenFull:
+    """What we do for an ACTIONCACHEFULL."""
+    return WhenFull.EVICT if action in ("DELETE", "FORMAT") else WhenFull.FAIL

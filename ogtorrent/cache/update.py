@@ -18,7 +18,7 @@ from ogtorrent.cache.plan import Plan, Room, plan
 from ogtorrent.errors import OgtorrentError, OverlayFailed, RepositoryUnreachable
 from ogtorrent.fetch import catalogue
 from ogtorrent.fetch.server import DEFAULT_PORT, Server
-from ogtorrent.layout import ImagePath, Root, cache_root
+from ogtorrent.layout import ImagePath, Mirror, Root, cache_root
 from ogtorrent.multicast import MulticastSession
 from ogtorrent.swarm.metainfo import Metainfo
 
@@ -34,10 +34,14 @@ def update(
     full: Full,
     protocol: Protocol = Protocol.TORRENT,
     session: MulticastSession | None = None,
+    disk: Path | None = None,
+    known: tuple[Mirror, Metainfo] | None = None,
 ) -> Iterator[events.Event]:
     """Begin, and return the events to come, the last one Done or Failed. Raises OgtorrentError.
 
-    `name` is what the repository's page calls this PC; its host name where it is None.
+    `disk`: where a disk of this PC has the image; only what does not verify there is asked for. `name` is
+    what the repository's page calls this PC; its host name where it is None. `known`: what the image is,
+    where the repository has no catalogue to ask.
 
     Call it before any thread is started: it may fork.
     """
@@ -46,8 +50,16 @@ def update(
     seeder = Seeder(cache, address)
     seeder.start()
     name = _host() if name is None else name
-    root, wanted, told = _wanted(repository, image, cache)
-    applying = overlays.Applying() if told else overlays.ask(repository, image, root.mirror, name, address)
+    told: list[events.Event] = []
+    if known is not None:
+        root, wanted = cache_root(cache, known[0]), known[1]
+    else:
+        root, wanted, told = _wanted(repository, image, cache)
+    applying = (
+        overlays.Applying()
+        if told or known is not None
+        else overlays.ask(repository, image, root.mirror, name, address)
+    )
     # The tracker that this seat can reach comes first, whatever name the repository has for itself.
     trackers = dict.fromkeys((repository.announce, *wanted.trackers))
     order = Order(
@@ -62,6 +74,7 @@ def update(
         full,
         protocol=protocol,
         session=session,
+        disk=disk,
     )
     return itertools.chain(told, _with_overlays(seeder.update(order), applying, order, seeder))
 

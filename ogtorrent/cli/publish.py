@@ -15,6 +15,7 @@ from ogtorrent.repository.addresses import announce_urls, parse_listen
 from ogtorrent.repository.publish import image_at, standing
 from ogtorrent.repository.publish import publish as write
 from ogtorrent.repository.writers import survive_lease_breaks
+from ogtorrent.swarm.metainfo import in_form
 from ogtorrent.words import words
 
 
@@ -47,9 +48,20 @@ from ogtorrent.words import words
     help=words("Where `serve` listens."),
 )
 @click.option("--announce", multiple=True, metavar="URL", help=words("A tracker's URL to write instead."))
+@click.option(
+    "--single-file",
+    "single",
+    is_flag=True,
+    help=words("In the form that OpenGnsys's own seats (ctorrent) can save, as `serve --single-file`."),
+)
 @click.option("--again", is_flag=True, help=words("Hash also what is published and unchanged."))
 def publish(
-    images: tuple[Path, ...], root: Path | None, listen: str, announce: tuple[str, ...], again: bool
+    images: tuple[Path, ...],
+    root: Path | None,
+    listen: str,
+    announce: tuple[str, ...],
+    single: bool,
+    again: bool,
 ) -> None:
     survive_lease_breaks()
     address, port = parse_listen(listen)
@@ -57,7 +69,7 @@ def publish(
     worst = 0
     for path in images:
         try:
-            _publish_one(path.absolute(), _root_of(path.absolute(), root), trackers, again)
+            _publish_one(path.absolute(), _root_of(path.absolute(), root), trackers, single, again)
         except OgtorrentError as error:  # the other images are not this one's fault
             click.echo(f"ogtorrent: {error}", err=True)
             worst = worst or error.exit_code
@@ -73,9 +85,10 @@ def _root_of(path: Path, folder: Path | None) -> Root:
     return next(layers, images)
 
 
-def _publish_one(path: Path, root: Root, trackers: tuple[str, ...], again: bool) -> None:
+def _publish_one(path: Path, root: Root, trackers: tuple[str, ...], single: bool, again: bool) -> None:
     image = image_at(path, root)
-    if not again and standing(root, image) is not None:
+    known = standing(root, image)
+    if not again and known is not None and in_form(known, single) is known:
         click.echo(words("{path}: published already, unchanged", path=path))
         return
     started = time.monotonic()
@@ -87,7 +100,7 @@ def _publish_one(path: Path, root: Root, trackers: tuple[str, ...], again: bool)
             line = words("{name}: {amount} hashed", name=path.name, amount=words.bytes(done))
             click.echo(f"\r\033[K{line}", err=True, nl=False)
 
-    published = write(root, image, trackers, progress)
+    published = write(root, image, trackers, progress, single)
     if sys.stderr.isatty():
         click.echo("\r\033[K", err=True, nl=False)
     seconds = time.monotonic() - started

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ogtorrent import layout, settings
+from ogtorrent.disk.images import root_of
 from ogtorrent.layout import Layout
+from ogtorrent.repository import as_it_stands
 from ogtorrent.repository.addresses import Network, parse_listen, parse_networks, parse_rooms
 from ogtorrent.repository.mirror.source import checked
 from ogtorrent.repository.serve import Served, Wanted
@@ -145,6 +149,15 @@ def _by(parse: Callable[[Any], object]) -> Callable[[click.Context, click.Parame
     ),
 )
 @click.option(
+    "--single-file",
+    "single",
+    is_flag=True,
+    help=words(
+        "Publish each image of one file so that OpenGnsys's own seats (ctorrent) can save it; new seats "
+        "take it, too."
+    ),
+)
+@click.option(
     "-v", "--verbose", is_flag=True, help=words("Log also what is only of interest to a developer.")
 )
 def serve(
@@ -161,10 +174,15 @@ def serve(
     token_file: Path | None,
     mirrors: tuple[str, ...],
     mirrored: tuple[str, ...],
+    single: bool,
     verbose: bool,
 ) -> None:
     if mirrored and not mirrors:
         raise click.UsageError(words("--mirror-image needs --mirror: whose images are meant?"))
+    if single and mirrors:
+        raise click.UsageError(
+            words("--single-file cannot be with --mirror: a mirror keeps its source's form")
+        )
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s" if verbose else "%(asctime)s %(message)s",
@@ -203,5 +221,10 @@ def serve(
         token_in(token_file) if token_file is not None else configured_token(),
         [checked(source) for source in mirrors],
         mirrored,
+        single,
     )
-    asyncio.run(run(wanted, ready))
+    if os.statvfs(found.path).f_flag & os.ST_RDONLY:
+        click.echo(words("{path} is read-only: it is served as it stands", path=found.path))
+        asyncio.run(as_it_stands.serve(replace(wanted, root=root_of(found.path)), None, ready))
+    else:
+        asyncio.run(run(wanted, ready))

@@ -16,7 +16,7 @@ from ogtorrent.errors import ImageLocked, NotWritable, OgtorrentError, UnfitImag
 from ogtorrent.layout import ImagePath, Root, Sidecar
 from ogtorrent.repository import sessions, settling
 from ogtorrent.repository.publish import Contents, publish, standing, stands, withdraw
-from ogtorrent.swarm.metainfo import Metainfo, with_trackers
+from ogtorrent.swarm.metainfo import Metainfo, in_form, with_trackers
 from ogtorrent.swarm.sidecars import write_sidecars
 from ogtorrent.watch import Changes
 
@@ -54,9 +54,11 @@ class _Abandoned(Exception):
 class Publisher:
     """Keeps `catalogue` true. `run` ends only by cancellation."""
 
-    def __init__(self, root: Root, trackers: Sequence[str]) -> None:
+    def __init__(self, root: Root, trackers: Sequence[str], single: bool = False) -> None:
+        """`single`: what is one file in the form that OpenGnsys's seats can save."""
         self.root = root
         self._trackers = tuple(trackers)
+        self._single = single
         self.catalogue: dict[ImagePath, Entry] = {}
         self.still = threading.Lock()  # whoever holds it puts an image and its sidecars in place unseen
         self._ending = False
@@ -149,9 +151,10 @@ class Publisher:
         published = standing(self.root, image)
         if published is None:
             return None
-        if published.trackers == self._trackers:
+        moved = in_form(published, self._single)
+        if moved.trackers == self._trackers and moved is published:
             return published
-        moved = with_trackers(published, self._trackers)
+        moved = with_trackers(moved, self._trackers)
         write_sidecars(self.root, moved)
         return moved
 
@@ -228,7 +231,9 @@ class Publisher:
                 )
 
         try:
-            published = await asyncio.to_thread(publish, self.root, image, self._trackers, progress)
+            published = await asyncio.to_thread(
+                publish, self.root, image, self._trackers, progress, self._single
+            )
         except _Abandoned:
             log.info("%s: hashing abandoned", self.root.called(image))
         except ImageLocked as error:

@@ -4,6 +4,10 @@ Metainfo is v1 (BEP 3) in its multi-file form: `name` is the image root's own di
 every path is relative to that root, so any client that saves into the parent of the root lands
 on the same tree. Hybrid metainfo (BEP 52) was tried and left: see docs/metainfo.md.
 
+BEP 3's other form has one file and no path. OpenGnsys's seats want it: their ctorrent saves it as the very
+file that updateCache names, and the multi-file form as a directory of that name. Then the stamp says which
+image of which root it is.
+
 Beside `info`, where it does not touch the info-hash, stands a stamp of the image: modification
 times and MD5 sums from the one read that hashed it. A copy whose sizes and times agree with the
 stamp is the image of this metainfo, without reading it.
@@ -65,6 +69,7 @@ class Metainfo:
     piece_length: int
     trackers: tuple[str, ...]
     stamp: Stamp | None
+    is_single: bool = False  # in the form of one file without a path
 
     @property
     def size(self) -> int:
@@ -118,29 +123,61 @@ def encode(
     pieces: bytes,
     stamp: Stamp,
     trackers: Sequence[str],
+    single: bool = False,
 ) -> Metainfo:
-    """The metainfo of an image whose pieces have been hashed; `pieces` is the SHA-1s in a row."""
-    info = {
-        b"files": [
-            {b"length": file.length, b"path": [part.encode() for part in file.path]} for file in files
-        ],
-        b"name": name.encode(),
-        b"piece length": piece_length,
-        b"pieces": pieces,
-    }
-    outer: dict[bytes, Any] = {
-        b"created by": b"ogtorrent",
-        b"info": info,
-        STAMP: {
-            # Text, because a reader may hold integers in 32 bits.
-            b"mtimes": b" ".join(b"%d" % mtime for mtime in stamp.mtimes),
-            b"sum": stamp.tail_sum.encode(),
-            b"full.sum": stamp.full_sum.encode(),
-            b"image": str(image).encode(),
-            b"directory": int(files[0].path != image.parts),
-        },
-    }
+    """The metainfo of an image whose pieces have been hashed; `pieces` is the SHA-1s in a row.
+
+    `single`: in the form of one file, where the image is one.
+    """
+    is_directory = files[0].path != image.parts
+    hashed = {b"piece length": piece_length, b"pieces": pieces}
+    outer: dict[bytes, Any] = {b"created by": b"ogtorrent"}
+    if single and not is_directory:
+        outer[b"info"] = {**hashed, b"length": files[0].length, b"name": image.name.encode()}
+        outer[STAMP] = _stamped(stamp, image, False) | {b"root": name.encode()}
+    else:
+        listed = [{b"length": file.length, b"path": [part.encode() for part in file.path]} for file in files]
+        outer[b"info"] = {**hashed, b"files": listed, b"name": name.encode()}
+        outer[STAMP] = _stamped(stamp, image, is_directory)
     return decode(_with_trackers(outer, trackers), str(image))
+
+
+def _stamped(stamp: Stamp, image: ImagePath, is_directory: bool) -> dict[bytes, Any]:
+    return {
+        # Text, because a reader may hold integers in 32 bits.
+        b"mtimes": b" ".join(b"%d" % mtime for mtime in stamp.mtimes),
+        b"sum": stamp.tail_sum.encode(),
+        b"full.sum": stamp.full_sum.encode(),
+        b"image": str(image).encode(),
+        b"directory": int(is_directory),
+    }
+
+
+def in_form(metainfo: Metainfo, single: bool) -> Metainfo:
+    """The same image in the form of one file, or in that of a tree; another info-hash, but no piece is
+    hashed again. An image that is a directory has one form."""
+    if metainfo.is_directory or metainfo.is_single is single or metainfo.stamp is None:
+        return metainfo
+    return encode(
+        metainfo.name,
+        metainfo.image,
+        metainfo.files,
+        metainfo.piece_length,
+        b"".join(metainfo.hashes()),
+        metainfo.stamp,
+        metainfo.trackers,
+        single,
+    )
+
+
+def stamped(metainfo: Metainfo, name: str, image: ImagePath, stamp: Stamp) -> Metainfo:
+    """Somebody else's metainfo of one file, as that of an image of a root called `name`; the info-hash stays.
+
+    Raises HostileMetainfo where it is not of that file.
+    """
+    outer: dict[bytes, Any] = _expect(lt.bdecode(metainfo.raw), dict, words("the whole"))
+    outer[STAMP] = _stamped(stamp, image, False) | {b"root": name.encode()}
+    return decode(bytes(lt.bencode(outer)), str(image))
 
 
 def with_trackers(metainfo: Metainfo, trackers: Sequence[str]) -> Metainfo:
@@ -152,12 +189,16 @@ def with_trackers(metainfo: Metainfo, trackers: Sequence[str]) -> Metainfo:
 def under_name(metainfo: Metainfo, name: str, trackers: Sequence[str]) -> Metainfo:
     """The same image as a root called `name` publishes it: no piece is hashed again.
 
-    The info-hash stays where the name does. What is neither the image's nor ours, such as web seeds, is
-    left out. Raises HostileMetainfo.
+    The info-hash stays where the name does, or is not in it. What is neither the image's nor ours, such as
+    web seeds, is left out. Raises HostileMetainfo.
     """
     outer: dict[bytes, Any] = _expect(lt.bdecode(metainfo.raw), dict, words("the whole"))
-    info = {**outer[b"info"], b"name": name.encode()}
-    kept = {b"created by": b"ogtorrent", b"info": info, STAMP: outer[STAMP]}
+    info, stamp = outer[b"info"], outer[STAMP]
+    if metainfo.is_single:
+        stamp = {**stamp, b"root": name.encode()}
+    else:
+        info = {**info, b"name": name.encode()}
+    kept = {b"created by": b"ogtorrent", b"info": info, STAMP: stamp}
     return decode(_with_trackers(kept, trackers), str(metainfo.image))
 
 
@@ -230,6 +271,9 @@ def _decoded(raw: bytes, outer: dict[bytes, Any]) -> Metainfo:
                 hashes=len(pieces) / 20,
             )
         )
+    is_single = b"files" not in info
+    if is_single and STAMP in outer:
+        name, files = _placed(outer[STAMP], files)
     image, is_directory, stamp = _stamp(outer.get(STAMP), files)
     return Metainfo(
         raw,
@@ -241,7 +285,19 @@ def _decoded(raw: bytes, outer: dict[bytes, Any]) -> Metainfo:
         length,
         _trackers(outer),
         stamp,
+        is_single,
     )
+
+
+def _placed(value: Any, files: tuple[File, ...]) -> tuple[str, tuple[File, ...]]:
+    """The root's name and the one file's path, which the form of one file leaves to the stamp."""
+    fields = _expect(value, dict, "ogtorrent")
+    if b"root" not in fields:
+        return files[0].path[0], files
+    image = ImagePath.parse(_text(fields.get(b"image"), "ogtorrent.image"))
+    if image.parts[-1:] != files[0].path:
+        raise _Refused(words("its files are not the image {image!r}", image=str(image)))
+    return checked_component(_text(fields[b"root"], "ogtorrent.root")), (File(image.parts, files[0].length),)
 
 
 def _files(info: Mapping[bytes, Any]) -> tuple[File, ...]:

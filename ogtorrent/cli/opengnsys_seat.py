@@ -1,0 +1,136 @@
+"""OpenGnsys's updateCache on a PC."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ogtorrent.cache import events
+from ogtorrent.cache.options import LONGEST, Full, Protocol, TorrentOptions, as_opengnsys
+from ogtorrent.cache.update import update
+from ogtorrent.cli.update_cache import PLAIN_EVERY, SEEDING, describe
+from ogtorrent.errors import MissingProgram, NotARepository, OgtorrentError, RepositoryUnreachable
+from ogtorrent.layout import Mirror
+from ogtorrent.multicast import MulticastSession
+from ogtorrent.opengnsys import stock
+from ogtorrent.opengnsys.logs import Log, Logs
+from ogtorrent.opengnsys.seat import CALLERS, MOUNTINFO, Call, Seat, caller, torrent_options
+from ogtorrent.swarm.metainfo import Metainfo
+from ogtorrent.words import words
+
+NAME = "updateCache"
+USAGE = "updateCache REPO|IP /PATH/IMAGE.img TORRENT|MULTICAST|UNICAST [OPTIONS]"
+
+
+def update_cache(arguments: list[str], original: Path | None) -> int:
+    """The exit code. Where it is work for OpenGnsys's own, that takes the place of this process."""
+    seat = Seat.of(os.environ, MOUNTINFO.read_text(errors="replace"))
+    logs = Logs(seat.settings, NAME)
+    if len(arguments) < 3:
+        logs.refuse(1, f"{seat.settings.get('MSG_FORMAT', words('Format'))}: {USAGE}")
+        return 1
+    try:
+        call = Call.parse(arguments)
+        # A unit with images of its own has them mounted under other paths than the server's.
+        if call.protocol == "RSYNC" or seat.settings.get("ogunit"):
+            return _leave_to(original, arguments)
+        _begin(logs, seat, arguments)
+        return _bring(call, seat, logs, arguments, original)
+    except OgtorrentError as error:
+        logs.refuse(error.exit_code, str(error))
+        return error.exit_code
+
+
+def _begin(logs: Logs, seat: Seat, arguments: list[str]) -> None:
+    logs.begin(Log.COMMAND, " \n")
+    if caller(os.getppid()) not in CALLERS:
+        logs.begin(Log.SESSION)
+        start = seat.settings.get("MSG_SCRIPTS_START", words("begins:"))
+        logs.tell(f"[1] {start} {NAME} {' '.join(arguments)}", Log.LOG, Log.SESSION)
+
+
+def _bring(call: Call, seat: Seat, logs: Logs, arguments: list[str], original: Path | None) -> int:
+    """Raises OgtorrentError."""
+    server = seat.repository if call.repository == "REPO" else call.repository
+    logs.tell(f"REPO {server} {call.protocol} {call.options}".rstrip(), Log.LOG, Log.SESSION)
+    began = time.monotonic()
+    try:
+        happens = _update(call, seat, server)
+    except (RepositoryUnreachable, NotARepository):
+        # Not one of ours. Its images are described where they are mounted, if those are its.
+        known = _stock(call, seat, server)
+        if known is None:
+            raise
+        if call.protocol != "TORRENT":
+            return _leave_to(original, arguments)
+        happens = _update(call, seat, server, known)
+    last = _tell(happens, logs)
+    if isinstance(last, events.Failed):
+        logs.refuse(last.exit_code, last.message)
+        return last.exit_code
+    minutes, seconds = divmod(int(time.monotonic() - began), 60)
+    partial = seat.settings.get("MSG_SCRIPTS_TIME_PARTIAL", words("time of the part"))
+    logs.tell(f"   [ ] {partial} {NAME} {minutes}m {seconds}s", Log.LOG, Log.SESSION)
+    return 0
+
+
+def _update(
+    call: Call, seat: Seat, server: str, known: tuple[Mirror, Metainfo] | None = None
+) -> Iterator[events.Event]:
+    """Raises OgtorrentError."""
+    protocol = Protocol(call.protocol.lower())
+    session, options = None, TorrentOptions.parse(SEEDING)
+    if protocol is Protocol.MULTICAST and call.options:
+        session = MulticastSession.parse(call.options)
+    elif protocol is Protocol.TORRENT and call.options:
+        options = TorrentOptions.parse(torrent_options(call.options, LONGEST))
+    full = Full(as_opengnsys(seat.when_full))
+    return update(
+        server,
+        call.image,
+        seat.cache,
+        options,
+        "0.0.0.0",
+        False,
+        None,
+        full,
+        protocol,
+        session,
+        known=known,
+    )
+
+
+def _stock(call: Call, seat: Seat, server: str) -> tuple[Mirror, Metainfo] | None:
+    """What OpenGnsys's own repository has published, where it is the one that is mounted."""
+    try:
+        if seat.repository != server:
+            return None
+    except RepositoryUnreachable:
+        return None
+    return stock.MIRROR, stock.published(seat.images, server, call.image)
+
+
+def _tell(happens: Iterator[events.Event], logs: Logs) -> events.Event | None:
+    """Steps go into the session's log; what moves goes into the command's, as a line with its %."""
+    told, last = 0.0, None
+    for last in happens:
+        if isinstance(last, events.Progress | events.Checking | events.Gathering):
+            if time.monotonic() - told >= PLAIN_EVERY:
+                told = time.monotonic()
+                logs.tell(describe(last), Log.COMMAND)
+            continue
+        number = {events.Started: "[10] ", events.MakingRoom: "[51] "}.get(type(last), "   [ ] ")
+        for line in describe(last).splitlines():
+            logs.tell(number + line, Log.LOG, Log.SESSION)
+            if isinstance(last, events.Done):
+                logs.tell(line, Log.COMMAND)
+    return last
+
+
+def _leave_to(original: Path | None, arguments: list[str]) -> int:
+    """Raises MissingProgram."""
+    if original is None or not os.access(original, os.X_OK):
+        raise MissingProgram(str(original or NAME), "OpenGnsys")
+    os.execv(original, [str(original), *arguments])
