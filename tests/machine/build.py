@@ -1,11 +1,12 @@
 """The live system that the machine boots: Debian with its cloud kernel, in a squashfs as live-boot wants it.
 
-It changes far more seldom than ogtorrent does: what debootstrap and apt make is kept in the user's cache, by a
-key of all that decides it. ogtorrent comes on top of it, from the package that `make deb` makes.
+It changes far more seldom than ogtorrent does: what debootstrap and apt make is kept in the user's cache, by
+a key of all that decides it. ogtorrent comes on top of it, from the package that `make deb` makes.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import inspect
 import os
@@ -45,14 +46,14 @@ FILES = {
     # The processor is emulated: what unpacks fast starts fast.
     "etc/initramfs-tools/conf.d/fast": "COMPRESS=lz4\n",
     "etc/systemd/system/serial-getty@ttyS0.service.d/login.conf": (
-        "[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin root --noclear --keep-baud 115200 %I dumb\n"
+        "[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin root --noclear 115200 %I dumb\n"
     ),
     # A day on an emulated processor is no reason to give up.
     "etc/systemd/system.conf.d/patience.conf": "[Manager]\nDefaultTimeoutStartSec=300s\n"
     "DefaultDeviceTimeoutSec=300s\n",
     "root/.bashrc": "export LC_ALL=C.UTF-8 TERM=dumb PAGER=cat\nbind 'set enable-bracketed-paste off'\n",
 }
-# ogtorrent is put beside the system's own files (`Live.with_ogtorrent`).
+# ogtorrent is put beside the system's own files (`_add_ogtorrent`).
 LINKS = {
     "usr/bin/ogtorrent": "/ogtorrent/usr/bin/ogtorrent",
     "usr/lib/ogtorrent": "/ogtorrent/usr/lib/ogtorrent",
@@ -77,22 +78,42 @@ class Live:
     def root(self) -> Path:
         return self.folder / "filesystem.squashfs"
 
+    @property
+    def medium(self) -> Path:
+        """A disk with all three, which it boots with."""
+        return self.folder / "medium"
 
-def system() -> Live:
-    """The live system without ogtorrent; made, which takes minutes, unless it is kept from before."""
+
+def system(folder: Path) -> Live:
+    """The live system with ogtorrent as this tree has it now.
+
+    What is below ogtorrent is made, which takes minutes, unless it is kept from before.
+    """
     kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ogtorrent" / "machine"
+    kept.mkdir(parents=True, exist_ok=True)
+    with (kept / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        base = _base(kept)
+        for one in (base.kernel, base.initrd, base.root):
+            shutil.copy(one, folder)
+    live = Live(folder)
+    _add_ogtorrent(live)
+    _medium(live)
+    return live
+
+
+def _base(kept: Path) -> Live:
     release = platform.freedesktop_os_release()["VERSION_CODENAME"]
     recipe = [release, PACKAGES, OFF, FILES, LINKS, inspect.getsource(_make)]
-    key = hashlib.sha256(repr(recipe).encode()).hexdigest()[:16]
-    place = kept / key
-    if not place.is_dir():
-        kept.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=kept, prefix="new.") as aside:
-            _make(Path(aside) / key, Path(aside) / "work")
-            (Path(aside) / key).rename(place)
+    place = kept / hashlib.sha256(repr(recipe).encode()).hexdigest()[:16]
     for other in kept.iterdir():  # of a recipe that is no more, or of a run that was killed
-        if other != place:
-            shutil.rmtree(other, ignore_errors=True)
+        if other.is_dir() and other != place:
+            shutil.rmtree(other)
+    if not place.is_dir():
+        with tempfile.TemporaryDirectory(dir=kept) as aside:
+            made = Path(aside) / place.name
+            _make(made, Path(aside) / "work")
+            made.rename(place)
     return Live(place)
 
 
@@ -118,37 +139,36 @@ def _make(folder: Path, work: Path) -> None:
         (debian.root / "etc/resolv.conf").unlink()
         for name in ("var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
             shutil.rmtree(debian.root / name)
-        _squash(debian.root, folder / "filesystem.squashfs", "-noappend", "-e", "boot", "initrd.img", "vmlinuz")
+        rest = ("boot", "initrd.img", "vmlinuz")
+        _squash(debian.root, folder / "filesystem.squashfs", "-noappend", "-e", *rest)
 
 
-def with_ogtorrent(base: Live, folder: Path) -> Live:
-    """The system with ogtorrent's package and its tests, as this tree has them now."""
-    live = Live(folder)
-    for one in (base.kernel, base.initrd, base.root):
-        shutil.copy(one, folder)
-    with tempfile.TemporaryDirectory(dir=folder) as work:
+def _add_ogtorrent(live: Live) -> None:
+    """The package that `make deb` makes, and the tests where they look for what they test."""
+    with tempfile.TemporaryDirectory(dir=live.folder) as work:
         tree = Path(work) / "ogtorrent"
         _run(PROJECT / "packaging" / "deb", sys.executable, work, XZ_LEVEL="0")
         (package,) = Path(work).glob("*.deb")
         _run("dpkg-deb", "--extract", package, tree)
-        # Where the tests look for what they test.
-        tests = tree / LINKS["usr/lib/ogtorrent"].removeprefix("/ogtorrent/") / "tests"
-        shutil.copytree(PROJECT / "tests", tests, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
-        shutil.copy(PROJECT / "pyproject.toml", tests.parent)
+        modules = tree / "usr/lib/ogtorrent"
+        rest = shutil.ignore_patterns("node_modules", "__pycache__")
+        shutil.copytree(PROJECT / "tests", modules / "tests", ignore=rest)
+        shutil.copy(PROJECT / "pyproject.toml", modules)
         # Appended: a folder whose name the root does not have yet.
         _squash(tree, live.root, "-keep-as-directory")
-    return live
 
 
-def medium(live: Live, disk: Path) -> None:
+def _medium(live: Live) -> None:
     """A disk as a live system's CD is: a file system with `live/` in it."""
-    size = sum(one.stat().st_size for one in (live.kernel, live.initrd, live.root))
-    with tempfile.TemporaryDirectory(dir=disk.parent) as work:
+    files = (live.kernel, live.initrd, live.root)
+    kibibytes = sum(one.stat().st_size for one in files) * 11 // 10 // 1024 + 8192
+    with tempfile.TemporaryDirectory(dir=live.folder) as work:
         place = Path(work) / "live"
         place.mkdir()
-        for one in (live.kernel, live.initrd, live.root):
+        for one in files:
             os.link(one, place / one.name)
-        _run("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-L", "LIVE", "-d", work, disk, f"{size * 11 // 10 // 1024 + 8192}k")
+        made = ["-q", "-t", "ext4", "-O", "^has_journal", "-L", "LIVE", "-d", work]
+        _run("mke2fs", *made, live.medium, f"{kibibytes}k")
 
 
 def _squash(tree: Path, file: Path, *options: str) -> None:
@@ -156,5 +176,6 @@ def _squash(tree: Path, file: Path, *options: str) -> None:
 
 
 def _run(*argv: str | Path, **more: str) -> None:
-    done = subprocess.run(list(map(str, argv)), env={**os.environ, **more}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{argv[0]}: exit {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    words = list(map(str, argv))
+    done = subprocess.run(words, env={**os.environ, **more}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{argv[0]}: exit {done.returncode}: {(done.stdout + done.stderr)[-3000:]}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from . import build, qemu
 from .qemu import Machine, switched_on
 
 RECORDS = PROJECT / "build" / "machine"
-# What the server of a room would tell a PC that boots over the network. No predictable names: one card is eth0.
+# What the server of a room would tell a PC that boots over the network; its one card is eth0.
 PARAMETERS = "console=ttyS0 net.ifnames=0"
 NEEDED = {
     "qemu-system-x86_64": "qemu-system-x86",
@@ -35,7 +35,7 @@ NEEDED = {
 
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[build.Live]:
-    """The system with ogtorrent, and `medium` beside it."""
+    """The live system, unless no machine can be made here."""
     skip_without_room(**NEEDED)
     skip_without_disks()
     if not qemu.UEFI[0].exists():
@@ -43,9 +43,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[build.Live]:
     if not Path("/dev/net/tun").exists():
         pytest.skip("this kernel has no /dev/net/tun, which a machine's network needs")
     folder = tmp_path_factory.mktemp("live")
-    made = build.with_ogtorrent(build.system(), folder)
-    build.medium(made, folder / "medium")
-    yield made
+    yield build.system(folder)
     shutil.rmtree(folder)
 
 
@@ -73,30 +71,25 @@ def record(request: pytest.FixtureRequest) -> Iterator[Record]:
 
 
 class PC:
-    """Boots from the network, which is a disk with the live system beside its own; or from its own alone."""
+    """Boots over the network, which is a disk with the live system beside its own; or from its own alone."""
 
     def __init__(self, live: build.Live, record: Record, *disks: Path) -> None:
         self._live, self._record, self._disks = live, record, disks
 
     @contextmanager
-    def from_network(self, host: Host) -> Iterator[Machine]:
-        medium = self._live.folder / "medium"
+    def from_network(self, host: Host | None) -> Iterator[Machine]:
+        """host: the place in the room that it is plugged into, or None where no test is of the network."""
         kernel = self._live.kernel, self._live.initrd, f"boot=live {PARAMETERS}"
-        with switched_on(qemu.words(*self._disks, medium=medium, host=host, kernel=kernel), self._record.file) as machine:
+        words = qemu.words(*self._disks, medium=self._live.medium, kernel=kernel, host=host)
+        with switched_on(words, self._record.file) as machine:
             machine.log_in()
-            machine.run(f"ip addr add {host.address}/16 dev eth0 && ip link set eth0 up")
-            yield machine
-
-    @contextmanager
-    def without_network(self) -> Iterator[Machine]:
-        medium = self._live.folder / "medium"
-        kernel = self._live.kernel, self._live.initrd, f"boot=live {PARAMETERS}"
-        with switched_on(qemu.words(*self._disks, medium=medium, kernel=kernel), self._record.file) as machine:
-            machine.log_in()
+            if host is not None:
+                machine.run(f"ip addr add {host.address}/16 dev eth0 && ip link set eth0 up")
             yield machine
 
     @contextmanager
     def from_its_disk(self, uefi: Path | None = None) -> Iterator[Machine]:
+        """uefi: where that firmware keeps its variables; without it the firmware is a BIOS."""
         with switched_on(qemu.words(*self._disks, uefi=uefi), self._record.file) as machine:
             machine.log_in()
             yield machine

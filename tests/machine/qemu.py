@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TextIO
 
 import pexpect
 
@@ -16,7 +16,7 @@ from benchmarks.port import call, inside
 from benchmarks.room import CARD, Host
 
 MEMORY = 1536  # MiB
-# Emulated on every machine alike: where KVM is nested, as in most clouds, its processor does not always start.
+# Emulated on every machine alike: where KVM is nested, as in most clouds, a guest does not always start.
 # Nehalem has all that our wheels need; more of a processor costs more to emulate.
 PROCESSOR = ["-accel", "tcg,thread=multi", "-cpu", "Nehalem"]
 UEFI = Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
@@ -25,7 +25,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>()][0-9A-B]?|\r")
 
 
 def plug(host: Host) -> None:
-    """Lead the cable of a seat to a machine in its place: it gets the seat's address, which the seat loses."""
+    """Lead the cable of a seat to a machine in its place; the seat's address is free for it."""
     bridge = [
         f"addr flush dev {CARD}",
         "link add br0 type bridge stp_state 0 mcast_snooping 0",
@@ -40,11 +40,19 @@ def plug(host: Host) -> None:
 class Machine:
     """A PC that is on. All that its console shows goes to the record."""
 
-    def __init__(self, argv: Sequence[str | Path], record: BinaryIO) -> None:
+    def __init__(self, argv: Sequence[str | Path], record: TextIO) -> None:
         self._record = record
         self._count = itertools.count()
         words = list(map(str, argv))
-        self._console = pexpect.spawn(words[0], words[1:], timeout=PATIENCE, maxread=65536, echo=False)
+        self._console = pexpect.spawn(
+            words[0],
+            words[1:],
+            timeout=PATIENCE,
+            maxread=65536,
+            echo=False,
+            encoding="utf-8",
+            codec_errors="replace",
+        )
         self._console.logfile_read = record
         self._console.delaybeforesend = None
 
@@ -67,19 +75,26 @@ class Machine:
     def begin(self, command: str) -> None:
         """Run a line of shell; its end is `end`'s, or that of the machine."""
         self._command, self._mark = command, f"end {next(self._count)}:"
-        self._record.write(f"\r\n[root@seat]# {command}\r\n".encode())
+        self._record.write(f"\n[root@seat]# {command}\n")
         self._console.sendline(f"{command}\nprintf '\\n%s%s;\\n' '{self._mark}' $?")
 
     def until(self, said: str, seconds: float = PATIENCE) -> str:
-        """Wait for words on the console; what came until then, those too."""
-        self._console.expect(said, timeout=seconds)
-        return _plain(self._console.before + self._console.after)
+        """Wait for words on the console, and return them."""
+        return self._expect(said, seconds)[1][0]
 
     def end(self, seconds: float = PATIENCE, code: int | None = 0) -> str:
-        self._console.expect(rf"\n{self._mark}(\d+);", timeout=seconds)
-        said, ended = _plain(self._console.before).strip(), int(self._console.match[1])
+        """What was said until the end of what `begin` began."""
+        said, found = self._expect(rf"\n{self._mark}(\d+);", seconds)
+        ended = int(found[1])
         assert code is None or ended == code, f"{self._command}: exit {ended}: {said[-3000:]}"
-        return said
+        return said.strip()
+
+    def _expect(self, pattern: str, seconds: float) -> tuple[str, re.Match[str]]:
+        """What came before a pattern, and what that found."""
+        self._console.expect(pattern, timeout=seconds)
+        before, found = self._console.before, self._console.match
+        assert isinstance(before, str) and isinstance(found, re.Match)
+        return _ANSI.sub("", before), found
 
     def cut_power(self) -> None:
         """SIGKILL to QEMU: what the guest has not written to its disk is not there."""
@@ -95,7 +110,7 @@ class Machine:
 @contextmanager
 def switched_on(argv: Sequence[str | Path], record: Path) -> Iterator[Machine]:
     """A machine on whose console somebody is root; off at the end, however that comes."""
-    with record.open("ab") as written:
+    with record.open("a", newline="") as written:
         machine = Machine(argv, written)
         try:
             yield machine
@@ -132,9 +147,5 @@ def words(
     if host is None:
         return [*argv, "-nic", "none"]
     argv += ["-netdev", "tap,id=n0,ifname=tap0,script=no,downscript=no"]
-    argv += ["-device", "virtio-net-pci,netdev=n0,mac=52:54:00:0a:63:0b"]
+    argv += ["-device", "virtio-net-pci,netdev=n0,mac=52:54:00:0a:63:0b,romfile="]
     return [*inside(host.namespace), *argv]
-
-
-def _plain(said: bytes) -> str:
-    return _ANSI.sub("", said.decode(errors="replace"))

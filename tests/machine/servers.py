@@ -46,7 +46,7 @@ def nfs(host: Host, tree: Path, at: str, folder: Path) -> None:
     Path("/run/ganesha").mkdir(exist_ok=True)
     settings, log = folder / "ganesha.conf", folder / "ganesha.log"
     settings.write_text(GANESHA.format(address=host.address, tree=tree, at=at, folder=folder))
-    argv = ["ganesha.nfsd", "-F", "-f", settings, "-L", log, "-p", folder / "ganesha.pid"]
+    argv: list[str | Path] = ["ganesha.nfsd", "-F", "-f", settings, "-L", log, "-p", folder / "ganesha.pid"]
     host.popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until(lambda: _listens(host, 2049), "nfs-ganesha answers", log=log)
 
@@ -57,10 +57,8 @@ def smb(host: Host, tree: Path, share: str, password: str, folder: Path) -> None
         (folder / name).mkdir(parents=True)
     settings, log = folder / "smb.conf", folder / "smbd.log"
     settings.write_text(SAMBA.format(address=host.address, tree=tree, share=share, folder=folder))
-    said = f"{password}\n{password}\n"
-    subprocess.run(
-        ["smbpasswd", "-c", settings, "-s", "-a", USER], input=said, text=True, check=True, capture_output=True
-    )
+    words = ["smbpasswd", "-c", str(settings), "-s", "-a", USER]
+    subprocess.run(words, input=f"{password}\n{password}\n", text=True, check=True, capture_output=True)
     with (folder / "smbd.out").open("wb") as out:
         host.popen(["smbd", "--foreground", "--no-process-group", "-s", settings], stdout=out, stderr=out)
     until(lambda: _listens(host, 445), "smbd answers", log=log)

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from rooms.disks import loop_device, mounted
-from rooms.laboratory import OGTORRENT, Repository, Seat, write_random
+from rooms.laboratory import Repository, Seat, write_random
 from rooms.test_partclone import install
 
 from benchmarks.room import Room
@@ -91,8 +91,9 @@ def seat_disk(disk: Path) -> None:
         file.truncate((sum(size for *_, size in PARTITIONS) + 2) * MEBIBYTE)
     table = [f"size={size}MiB, type={kind}, name={name}" for kind, name, size in PARTITIONS]
     _run("sfdisk", "--quiet", disk, said="\n".join(["label: gpt", *table, ""]))
-    start = {name: 1 + sum(one[2] for one in PARTITIONS[:number]) for number, (_, name, _) in enumerate(PARTITIONS)}
-    size = {name: size for _, name, size in PARTITIONS}
+    start, size, end = {}, {}, 1
+    for _, name, mebibytes in PARTITIONS:
+        start[name], size[name], end = end, mebibytes, end + mebibytes
     label = ["-q", "-t", "ext4", "-L", "CACHE", "-E", f"offset={start['CACHE'] * MEBIBYTE}"]
     _run("mke2fs", *label, disk, f"{size['CACHE']}M")
     # 512 bytes a sector, and so many of them as the partition has.
@@ -100,7 +101,7 @@ def seat_disk(disk: Path) -> None:
 
 
 def restore(machine: Machine, cache: str) -> str:
-    """Restore the image from the cache onto the other partition, and lay over it what is to be; what stands there."""
+    """Restore the image from the cache onto the other partition, with its overlays; what is there then."""
     machine.run(f"wipefs --all --force {TARGET}")
     image = f"{cache}{REPO}/images/{IMAGE}"
     machine.run(f"partclone.ext4 --restore -s {image} -o {TARGET} -L /tmp/partclone.log")
@@ -128,5 +129,7 @@ def _run(*argv: str | Path, said: str = "") -> str:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, f"{argv[0]}: exit {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    assert done.returncode == 0, (
+        f"{argv[0]}: exit {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    )
     return done.stdout

@@ -1,4 +1,4 @@
-"""A day of a seat, on a machine that boots: what only a real kernel, real disks and real firmware can show."""
+"""A day of a seat, on a machine that boots: what only a real kernel, disk and firmware can show."""
 
 from __future__ import annotations
 
