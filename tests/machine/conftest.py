@@ -67,7 +67,11 @@ def record(request: pytest.FixtureRequest) -> Iterator[Record]:
     made.file.write_text(f"QEMU, {' '.join(qemu.PROCESSOR)}, {os.cpu_count()} cores\n")
     yield made
     made.chapter("the end")
-    print(f"the console's record: {made.file}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for file in sorted(RECORDS.glob("*.log")):
+        terminalreporter.write_line(f"the console's record: {file}")
 
 
 class PC:

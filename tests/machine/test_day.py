@@ -21,11 +21,13 @@ pytestmark = [pytest.mark.room, pytest.mark.root]
 
 PASSWORD = "known to the test"
 RATE = 40  # Mbit/s of the machine's cable: a fill takes seconds, so that it can be met in its middle
-CACHE = "/mnt/cache"
+CACHE = "/mnt/vda3"  # of the seat's first disk the third partition
 
 
 def test_a_day_of_a_seat(live: Live, record: Record, tmp_path: Path) -> None:
-    disk = tmp_path / "seat.disk"
+    # It stays for whoever wants to look at it, until the next day begins.
+    disk = record.file.with_name("seat.disk")
+    disk.unlink(missing_ok=True)
     seat_disk(disk)
     pc = PC(live, record, disk)
     with Room(seats=3) as room:
@@ -57,7 +59,7 @@ def test_a_day_of_a_seat(live: Live, record: Record, tmp_path: Path) -> None:
             record.chapter("the cache is made to boot")
             machine.run(f"ogtorrent cache make-offline --cache {CACHE} --append '{PARAMETERS}'", seconds=600)
             machine.run(f"ogtorrent cache offline-status --cache {CACHE}")
-            machine.run(f"umount {CACHE}")
+            machine.run(f"ogtorrent cache stop --cache {CACHE} && ogtorrent umount CACHE")
             machine.power_off()
 
     variables = tmp_path / "uefi"
@@ -95,7 +97,7 @@ def sums(description: str) -> str:
 
 
 def mount_cache(machine: Machine) -> None:
-    machine.run(f"mkdir -p {CACHE} && mount LABEL=CACHE {CACHE}")
+    assert f"at {CACHE}" in machine.run("ogtorrent mount cache")
 
 
 def update(site: Site) -> str:
