@@ -200,7 +200,7 @@ def test_what_goes_while_it_is_used_ends_in_an_error_and_can_be_unmounted(case: 
     seat, what = case
     mounted(seat, what)
     what.gone()
-    read = seat.run("sh", "-c", f"ls {what.point} && cat {what.point}/linux.img")
+    read = seat.run("sh", "-c", f"ls {what.point} && cat {what.point}/linux.img", timeout=10 * DEADLINE)
     assert read.returncode != 0 and "Traceback" not in read.stderr
     assert seat.ogtorrent("umount", what.place).returncode == 0
     assert refused(seat, what, *what.mount)[0] == what.code
