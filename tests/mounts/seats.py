@@ -49,14 +49,14 @@ class Machine:
 
 
 class Seat(Machine):
-    """The PC: `/opt` and `/mnt` are its own."""
+    """The PC: `/opt`, `/mnt` and `/run` are its own."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.do(
             f"mkdir {folder}; mount -t tmpfs tmpfs {folder}; mkdir {folder}/upper {folder}/work\n"
             f"mount -t overlay overlay -o lowerdir=/opt,upperdir={folder}/upper,workdir={folder}/work /opt\n"
-            "rm -rf /opt/opengnsys; mount -t tmpfs tmpfs /mnt"
+            "rm -rf /opt/opengnsys; mount -t tmpfs tmpfs /mnt; mount -t tmpfs tmpfs /run"
         )
 
     def ogtorrent(self, *arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
