@@ -12,7 +12,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from ogtorrent.cache import absence, adoption, events, landing, multicast, records, removal, sources, versions
+from ogtorrent.cache import (
+    absence,
+    adoption,
+    bootable,
+    events,
+    landing,
+    multicast,
+    records,
+    removal,
+    sources,
+    versions,
+)
 from ogtorrent.cache.control import Tending
 from ogtorrent.cache.inventory import Kind, cached, holdings
 from ogtorrent.cache.options import Protocol
@@ -103,6 +114,7 @@ class Fill:
             torrent = await self._brought()
             await asyncio.to_thread(landing.tidy, order.root, order.metainfo.image)
             await asyncio.to_thread(self._record)
+            await asyncio.to_thread(bootable.refresh, order.cache)
         except (DiskTrouble, NotWritable, OSError) as trouble:
             self._drop()
             raise in_our_words(self.order, trouble) from trouble

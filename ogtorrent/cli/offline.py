@@ -63,12 +63,13 @@ def _arguments(context: click.Context, parameter: click.Parameter, append: str |
     help=words("Which to install, even in the place of another system's; `auto` takes free places alone."),
 )
 def make_offline(directory: Path | None, live: str | None, append: str | None, choice: str | None) -> None:
+    from ogtorrent.cache.bootable import images
     from ogtorrent.offline.make import make
 
     cache = partition.find(directory)
     make(
         cache,
-        _images(cache),
+        images(cache),
         _where(cache, live),
         append,
         Choice(choice) if choice is not None else None,
@@ -83,11 +84,12 @@ def make_offline(directory: Path | None, live: str | None, append: str | None, c
 @cache_option
 @click.option("--json", "as_json", is_flag=True, help=words("As one JSON object."))
 def offline_status(directory: Path | None, as_json: bool) -> None:
+    from ogtorrent.cache.bootable import images
     from ogtorrent.offline.look import look
     from ogtorrent.offline.plan import boots
 
     cache = partition.find(directory)
-    there = look(cache, _images(cache))
+    there = look(cache, images(cache))
     parts = there.parts()
     complete = boots(parts, there.asked.choice)
     if as_json:
@@ -110,12 +112,6 @@ def offline_status(directory: Path | None, as_json: bool) -> None:
             line = f"{words(NAMES[one.name])}: {words(STATES[one.state])}"
             click.echo(f"{line} ({one.why})" if one.why else line)
     sys.exit(0 if complete else NOT_COMPLETE)
-
-
-def _images(cache: Path) -> list[str]:
-    from ogtorrent.cache.inventory import inventory
-
-    return sorted({root.called(whole.image) for root, whole in inventory(cache)})
 
 
 def _where(cache: Path, live: str | None) -> str | None:

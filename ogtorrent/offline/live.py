@@ -141,18 +141,21 @@ def _installed() -> Source:
     return Source(RUNNING, Kind.LIVE_BOOT, kernel, None, None, {"kernel": release, "packages": changed})
 
 
-def standing(home: Path) -> list[Live]:
-    """The live systems of a cache, the newest first; usually one."""
-    found = []
-    for path in home.glob(f"{PREFIX}*/{FACTS}"):
-        try:
-            told = json.loads(path.read_bytes())
-            files = {name: (int(size), str(digest)) for name, (size, digest) in told.pop("files").items()}
-            live = Live(path.parent.name, Kind(told.pop("kind")), **told, files=files)
-        except (OSError, ValueError, TypeError, KeyError):
-            continue  # not one of ours: it is made anew
-        found.append((path.stat().st_mtime_ns, live))
-    return [live for _, live in sorted(found, key=lambda pair: pair[0], reverse=True)]
+def read(home: Path, folder: str) -> Live | None:
+    """What stands in a folder of a cache."""
+    try:
+        told = json.loads((home / folder / FACTS).read_bytes())
+        files = {name: (int(size), str(digest)) for name, (size, digest) in told.pop("files").items()}
+        return Live(folder, Kind(told.pop("kind")), **told, files=files)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None  # none of ours, or cut: it is made anew
+
+
+def remove_others(home: Path, live: Live | None) -> None:
+    """Raises OSError."""
+    for path in home.glob(f"{PREFIX}*"):
+        if live is None or path.name != live.folder:
+            remove(path)
 
 
 def is_whole(home: Path, live: Live) -> bool:

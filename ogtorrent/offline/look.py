@@ -11,7 +11,7 @@ from ogtorrent.layout import offline_home
 from ogtorrent.offline import disk, grub, mbr, record
 from ogtorrent.offline.disk import Disk
 from ogtorrent.offline.esp import BEFORE, LOADER, Esp
-from ogtorrent.offline.live import Live, Source, is_whole, source, standing
+from ogtorrent.offline.live import Live, Source, is_whole, read, source
 from ogtorrent.offline.menu import menu
 from ogtorrent.offline.plan import LiveFacts, Loader, Name, Part, plan
 from ogtorrent.offline.record import Asked
@@ -34,7 +34,7 @@ class Look:
     @property
     def live(self) -> Live | None:
         """The one that the menu leads to."""
-        return next(iter(standing(self.home)), None)
+        return read(self.home, self.asked.live)
 
     def menu(self) -> str | None:
         """As it should be. Raises NotWritable, MissingProgram."""

@@ -23,7 +23,7 @@ from ogtorrent.errors import (
 from ogtorrent.files import remove, write_whole
 from ogtorrent.layout import offline_home
 from ogtorrent.offline import esp, grub, mbr, record
-from ogtorrent.offline.live import MAKING, bring, source, standing
+from ogtorrent.offline.live import MAKING, bring, remove_others, source
 from ogtorrent.offline.look import Look, look
 from ogtorrent.offline.plan import DONE, Choice, Name, State
 from ogtorrent.words import words
@@ -56,13 +56,12 @@ def make(
         states = {part.name: part.state for part in there.parts()}
         _check(there, states)
         if states[Name.LIVE] not in DONE:
-            _bring(there, tell)
+            there = _bring(there, tell)
         _keep(there, states)
-        record.write(home, replace(asked, begun=before.begun or states[Name.BIOS] not in DONE))
+        record.write(home, replace(there.asked, begun=before.begun or states[Name.BIOS] not in DONE))
         _show(there)
         _start(there, states, tell)
-        for old in standing(home)[1:]:
-            remove(home / old.folder)
+        remove_others(home, there.live)
         tell(
             words.plural(
                 "{cache} boots, with 1 image in its menu",
@@ -110,11 +109,12 @@ def _check(there: Look, states: dict[Name, State]) -> None:
         source(there.asked.where)  # says why there is none
 
 
-def _bring(there: Look, tell: Callable[[str], None]) -> None:
+def _bring(there: Look, tell: Callable[[str], None]) -> Look:
     assert there.source is not None
     free = shutil.disk_usage(there.cache).free
     live = bring(there.source, there.home, there.cache, free, tell)
     tell(words("live system: {bytes}, {kind}", bytes=words.bytes(live.size), kind=str(live.kind)))
+    return replace(there, asked=replace(there.asked, live=live.folder))
 
 
 def _keep(there: Look, states: dict[Name, State]) -> None:
@@ -129,8 +129,7 @@ def _keep(there: Look, states: dict[Name, State]) -> None:
 
 def _show(there: Look) -> None:
     wanted, place = there.menu(), there.home / grub.MENU
-    assert wanted is not None
-    if not place.exists() or place.read_text() != wanted:
+    if wanted is not None and (not place.exists() or place.read_text() != wanted):
         write_whole(place, wanted.encode())
 
 
@@ -146,10 +145,10 @@ def _start(there: Look, states: dict[Name, State], tell: Callable[[str], None]) 
         tell(words("GRUB for UEFI: {place}", place=there.esp.device))
 
 
-def refresh(cache: Path, images: Sequence[str]) -> None:
-    """The menu alone, where there is one: images have come or gone. Raises OgtorrentError."""
+def show(cache: Path, images: Sequence[str]) -> None:
+    """The menu alone: images have come or gone. Raises OgtorrentError."""
     home = offline_home(cache)
-    if (home / grub.MENU).exists():
-        with _alone(cache, home):
-            there = look(cache, images)
-            _show(there)
+    with _alone(cache, home):
+        asked = record.read(home)
+        # What boots is not looked at, so that this takes an instant.
+        _show(look(cache, images, replace(asked, choice=Choice.NONE)))

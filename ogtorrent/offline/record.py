@@ -15,12 +15,14 @@ _NAME = "asked.json"
 
 @dataclass(frozen=True)
 class Asked:
-    """`digest` and `core`: what `mbr.digest` said of our boot loader and the bytes that it was asked for.
+    """`live`: the folder of the live system.
 
+    `digest` and `core`: what `mbr.digest` said of our boot loader, and the bytes that it was asked for.
     `begun`: the boot record may be ours, and be cut.
     """
 
     where: str = RUNNING
+    live: str = ""
     append: str = ""
     choice: Choice = Choice.AUTO
     digest: str = ""
