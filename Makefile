@@ -4,14 +4,19 @@ BIN := .venv/bin
 # Tests beside each other, a file's in one worker. Rooms wait most of the time: more of them than cores.
 SIDE_BY_SIDE = --dist loadfile --no-loadscope-reorder -n
 
-.PHONY: demo test quick check deb pyz texts room-tools screenshots faults clean
+.PHONY: demo test test-machine quick check deb pyz texts room-tools screenshots faults clean
 
 demo: .venv/run
 	$(BIN)/ogtorrent demo
 
-# All that CI runs: style, types, and every test, whole rooms included.
+# All that CI runs: style, types, and every test, whole rooms and the machine that boots included.
 test: .venv/dev room-tools check
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) 4
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) 4 --ignore=tests/machine
+	$(BIN)/python -m pytest tests/machine
+
+# A machine that boots, in QEMU; by itself, for it keeps two cores busy. See docs/machine.md.
+test-machine: .venv/dev room-tools
+	$(BIN)/python -m pytest tests/machine
 
 # What a developer runs all day: no root, no rooms.
 quick: .venv/dev check

@@ -21,6 +21,8 @@ PAGES = {  # by the first words of a command, the longest that fits
     "ogtorrent cache make-offline": DOCS / "offline.md",
     "ogtorrent cache offline-status": DOCS / "offline.md",
     "ogtorrent demo": README,
+    "ogtorrent env": DOCS / "mounts.md",
+    "ogtorrent mount": DOCS / "mounts.md",
     "ogtorrent overlay": DOCS / "overlays.md",
     "ogtorrent publish": DOCS / "server.md",
     "ogtorrent repo": DOCS / "trees.md",
@@ -28,6 +30,7 @@ PAGES = {  # by the first words of a command, the longest that fits
     "ogtorrent repo group": DOCS / "console.md",
     "ogtorrent serve": DOCS / "server.md",
     "ogtorrent swarm": DOCS / "watch.md",
+    "ogtorrent umount": DOCS / "mounts.md",
     "ogtorrent update-cache": DOCS / "update-cache.md",
 }
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from ogtorrent import layout
 from ogtorrent.cache import control, partition
 from ogtorrent.cache.hours import Quiet, bytes_a_second
 from ogtorrent.cli import feeder, offline, stock
@@ -85,7 +84,7 @@ def seed(
     if disk is not None:
         if directory is not None:
             raise click.UsageError(words("--from seeds a disk, --cache a cache: give one of them."))
-        disks.run(service.Service(layout.disk(disk), address, port, upload_limit, quiet))
+        disks.run(service.Service(feeder.place(disk), address, port, upload_limit, quiet))
         return
 
     named = directory.absolute() if directory is not None else None

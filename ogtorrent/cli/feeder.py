@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING
 from ogtorrent.cache import partition
 from ogtorrent.cache.control import START, Home
 from ogtorrent.cache.launch import launch
-from ogtorrent.errors import CannotJoin, CorruptImage, DiskGone, NotOnDisk, UnknownImage, UpdateFailed
+from ogtorrent.errors import CannotJoin, CorruptImage, DiskGone, NoDisk, NotOnDisk, UnknownImage, UpdateFailed
 from ogtorrent.fetch.server import ANY, DEFAULT_PORT, Server
 from ogtorrent.files import write_whole
 from ogtorrent.layout import ImagePath, Root, Sidecar, aside_root, disk, feeder_lock, feeder_locks
+from ogtorrent.layout.aliases import REMOVABLE
 from ogtorrent.words import words
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def feed(named: str, image: ImagePath, directory: Path | None, address: str, pro
     from ogtorrent.disk.images import Survey, root_of
 
     cache = partition.find(directory)
-    root = root_of(disk(named))
+    root = root_of(place(named))
     aside = aside_root(cache, root)
     try:
         standing = Survey(root, aside).look().get(image)
@@ -64,6 +65,26 @@ def feed(named: str, image: ImagePath, directory: Path | None, address: str, pro
     server = _server(cache, root, aside, address)
     _until_offered(server, published)
     return Fed(server, standing.place)
+
+
+def place(named: str) -> Path:
+    """Where a disk is mounted; a USB disk or DVD that is not yet is mounted now, to be read.
+
+    Raises NoDisk, BadAddress, DiskNotMountable, NotWritable, MissingProgram.
+    """
+    try:
+        return disk(named)
+    except NoDisk:
+        from ogtorrent.mounts import storage
+
+        if named.lower() not in REMOVABLE:
+            raise
+        found = [block for block in storage.find() if storage.kind_of(block) == named.lower()]
+        if not found:
+            raise
+    for block in found:
+        storage.mount_storage(block, write=False)
+    return disk(named)
 
 
 def stop(cache: Path) -> bool:

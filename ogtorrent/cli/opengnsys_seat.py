@@ -32,12 +32,11 @@ def update_cache(arguments: list[str], original: Path | None) -> int:
         logs.refuse(1, f"{seat.settings.get('MSG_FORMAT', words('Format'))}: {USAGE}")
         return 1
     try:
-        call = Call.parse(arguments)
         # A unit with images of its own has them mounted under other paths than the server's.
-        if call.protocol == "RSYNC" or seat.settings.get("ogunit"):
+        if arguments[2].upper() == "RSYNC" or seat.settings.get("ogunit"):
             return _leave_to(original, arguments)
         _begin(logs, seat, arguments)
-        return _bring(call, seat, logs, arguments, original)
+        return _bring(Call.parse(arguments), seat, logs, arguments, original)
     except OgtorrentError as error:
         logs.refuse(error.exit_code, str(error))
         return error.exit_code

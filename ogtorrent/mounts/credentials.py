@@ -35,7 +35,7 @@ def read(file: Path) -> Credentials:
     except OSError as error:
         why = error.strerror or str(error)
         raise BadCredentials(file, why, words("Check its name, owner and mode.")) from error
-    with os.fdopen(descriptor, "rb") as opened:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise BadCredentials(file, words("it is no file"), words("Name a file."))
@@ -43,7 +43,9 @@ def read(file: Path) -> Credentials:
             raise BadCredentials(
                 file, words("others than its owner may read it"), words("Do: chmod 600 {file}.", file=file)
             )
-        written = opened.read(_LARGEST)
+        written = os.read(descriptor, _LARGEST)
+    finally:
+        os.close(descriptor)
     return _parsed(file, written)
 
 
@@ -51,7 +53,7 @@ def _parsed(file: Path, written: bytes) -> Credentials:
     known = {"username", "password", "domain", "identity", "hostkey"}
     advice = words("It has lines NAME=VALUE; names are {names}.", names=", ".join(sorted(known)))
     try:
-        lines = written.decode().splitlines()
+        lines = written.decode().replace("\r\n", "\n").split("\n")
     except UnicodeDecodeError:
         raise BadCredentials(file, words("it is not UTF-8"), advice) from None
     found: dict[str, str] = {}
@@ -60,7 +62,7 @@ def _parsed(file: Path, written: bytes) -> Credentials:
         name = name.strip()
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        if not equals or name not in known or not (value.isprintable() or name == "password"):
+        if not equals or name not in known or any(ord(letter) < 32 for letter in value):
             raise BadCredentials(file, words("line {number} is of the wrong form", number=number), advice)
         found[name] = value if name == "password" else value.strip()
     return Credentials(**found)

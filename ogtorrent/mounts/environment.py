@@ -25,10 +25,10 @@ def repository(here: Here, table: TABLE) -> Path | None:
 def variables(here: Here, table: TABLE) -> dict[str, Path | None]:
     """By their names; of several of a kind the one that was mounted last. None where there is none."""
     mounted = repository(here, table)
-    images = here.repository.path if mounted == here.point(REPO) else mounted
+    whole = mounted is not None and here.repository.mirror.layout is Layout.CURRENT
     others = [point for point in _others(here, table) if point != mounted]
     return {
-        "REPO": images,
+        "REPO": here.repository.path if whole else mounted,
         "CACHE": here.cache,
         "IPSERVIDOR_ALT": others[-1] if others else None,
         "DVD": _last(here, table, "DVD-"),

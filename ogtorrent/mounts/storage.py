@@ -37,18 +37,27 @@ def named(device: Path) -> Block:
     return found[0] if found else Block(device.resolve())
 
 
+def kind_of(block: Block) -> str:
+    """As OpenGnsys calls it."""
+    return "dvd" if block.is_disc else "usb"
+
+
 def mount_storage(block: Block, write: bool) -> Stands:
-    """Raises DiskNotMountable, NotWritable, MissingProgram."""
+    """To be written where that is wanted and the medium can be.
+
+    Raises DiskNotMountable, NotWritable, MissingProgram.
+    """
     device = Device(block, DiskNotMountable, f"{GUARDED},noexec")
-    there = next(filter(device.is_it, table.read()), None)
-    at = there.at if there is not None else _point(block)
-    return mount(device, at, write and not block.is_read_only and (there is None or not there.read_only))
+    return mount(device, _point(device), write and not block.is_read_only)
 
 
-def _point(block: Block) -> Path:
+def _point(device: Device) -> Path:
     """By its label, unless another disk has that; then, or without one, by what is its own."""
-    kind = "dvd" if block.is_disc else "usb"
+    block, taken = device.block, table.read()
     names = [name for name in (block.label, block.uuid, block.device.name) if name]
-    points = [disk_point(kind, name) for name in names]
-    taken = table.read()
-    return next((point for point in points if table.seen_at(point, taken) is None), points[-1])
+    for name in names:
+        point = disk_point(kind_of(block), name)
+        there = table.seen_at(point, taken)
+        if there is None or device.is_it(there) or not there.source.startswith("/dev/"):
+            break  # else another disk has that label
+    return point

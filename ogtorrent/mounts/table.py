@@ -31,7 +31,7 @@ class Mounted:
 def parse(table: str) -> tuple[Mounted, ...]:
     """proc_pid_mountinfo(5): in the order in which they were mounted."""
     found = []
-    for line in table.splitlines():
+    for line in table.removesuffix("\n").split("\n"):  # a name may hold what else ends lines
         place, _, what = line.partition(" - ")
         _, _, number, root, at, options, *_ = place.split(" ")
         kind, source, of_all, *_ = (*what.split(" "), "", "")

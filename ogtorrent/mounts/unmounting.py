@@ -59,7 +59,7 @@ def _used(process: Path) -> Iterator[str]:
     for link in (process / "cwd", process / "root", process / "exe", *(process / "fd").iterdir()):
         with contextlib.suppress(OSError):
             yield os.readlink(link)  # noqa: PTH115 - a Path would make one of `socket:[7]`
-    for line in (process / "maps").read_text(errors="replace").splitlines():
+    for line in (process / "maps").read_text(errors="replace").split("\n"):
         yield line.partition("/")[1] + line.partition("/")[2]
 
 

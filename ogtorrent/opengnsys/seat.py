@@ -76,7 +76,7 @@ class Call:
 
     repository: str  # REPO or an address
     image: ImagePath
-    protocol: str  # TORRENT, MULTICAST, UNICAST or RSYNC
+    protocol: str  # TORRENT, MULTICAST or UNICAST
     options: str
 
     @classmethod
@@ -86,7 +86,7 @@ class Call:
         options = arguments[3] if len(arguments) > 3 else ""
         for suffix in SUFFIXES:
             protocol = protocol.removesuffix(suffix)
-        if protocol not in ("TORRENT", "MULTICAST", "UNICAST", "RSYNC"):
+        if protocol not in ("TORRENT", "MULTICAST", "UNICAST"):
             raise UpdateFailed(
                 path,
                 words("there is no protocol {given!r}", given=arguments[2][:80]),

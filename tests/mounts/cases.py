@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import os
+import secrets
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -15,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from machines import until
+from rooms.disks import loop_device
 from seats import NOBODY, SERVER, Machine, Seat
 
 PASSWORD, WRONG = "corre, que te cojo", "otra cosa"
@@ -271,10 +274,43 @@ def nfs(seat: Seat, server: Machine, folder: Path) -> Iterator[Case]:
     ganesha.wait()
 
 
+@contextlib.contextmanager
+def _device(folder: Path, mkfs: list[str | Path], at: str) -> Iterator[Case]:
+    """A disk with the tree; `mkfs` writes the file system, and may want the device behind its words."""
+    with loop_device(folder / "disk", 32) as device:
+        subprocess.run([*mkfs, device], check=True, capture_output=True)
+        empty = Failure(["storage", "/dev/null"], 3, "no block device")
+        yield Case(
+            mount=["storage", str(device)],
+            point=Path("/mnt", at or f"USB-{device.name}"),
+            place=at or f"USB-{device.name}",
+            variable="USB",
+            tree=folder / "tree",
+            code=3,
+            # What is pulled out reads as nothing.
+            gone=lambda: os.truncate(folder / "disk", 0),
+            writes=False,  # the tree is the disk's model, not the disk
+            failures={"no device": empty},
+        )
+
+
+def usb(seat: Seat, server: Machine, folder: Path) -> AbstractContextManager[Case]:
+    label = f"OG{secrets.token_hex(4)}"
+    return _device(folder, ["mkfs.ext4", "-q", "-L", label, "-d", folder / "tree"], f"USB-{label}")
+
+
+def pressed(seat: Seat, server: Machine, folder: Path) -> AbstractContextManager[Case]:
+    """A medium that can only be read."""
+    script = f"mksquashfs {folder}/tree {folder}/pressed -quiet && dd if={folder}/pressed of=$0 conv=notrunc"
+    return _device(folder, ["sh", "-ec", script], "")
+
+
 CASES: dict[str, Callable[[Seat, Machine, Path], AbstractContextManager[Case]]] = {
     "nfs": nfs,
     "smb": smb,
     "sshfs": sshfs,
     "webdav": webdav,
+    "usb": usb,
+    "pressed": pressed,
 }
 KERNEL = {"nfs": "nfs", "smb": "cifs"}  # the clients that are the kernel's own

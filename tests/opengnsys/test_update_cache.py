@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from machines import DEADLINE, HERE, image, ogtorrent
+from machines import DEADLINE, HERE, ogtorrent, published
 
 from ogtorrent.opengnsys.seat import Seat
 
@@ -20,7 +20,8 @@ pytestmark = [pytest.mark.root, pytest.mark.room]
 SIZE = 3_000_000
 # The repository of the PC's server runs beside it.
 SERVER = """
-env PYTHONPATH={here} {python} -m ogtorrent serve {images} --peer-port 7000 --single-file 2>/dev/null >$folder/served &
+export PYTHONPATH={here}
+{python} -m ogtorrent serve {images} --peer-port 7000 --single-file 2>$folder/serve.log >$folder/served &
 until grep -q '^announce' $folder/served; do sleep 0.05; done
 """
 
@@ -99,7 +100,7 @@ def codes(said: str) -> list[int]:
 
 
 def test_an_image_comes_and_the_console_sees_how(pc: Machine) -> None:
-    image(pc.images / "aula1" / "windows.img", SIZE)
+    published(pc.images / NAME, pc.images, SIZE)
     deploy = pc.folder / "deployImage"
     deploy.write_text(f"#!/bin/bash\necho '[1] deploys' > $OGLOGSESSION\n{update('127.0.0.1', *CALL)}\n")
     deploy.chmod(0o755)
@@ -129,7 +130,7 @@ CALL = (f"/{NAME}", "torrent", "peer:60")
 
 def test_a_full_cache_does_what_engine_cfg_says(pc: Machine) -> None:
     for name in ("one.img", "two.img"):
-        image(pc.images / name, 30 * 2**20, seed=len(name))
+        published(pc.images / name, pc.images, 30 * 2**20, seed=ord(name[0]))
     engine = pc.opengnsys / "etc" / "engine.cfg"
     asks = [update("REPO", f"/{name}", "UNICAST") for name in ("one.img", "two.img")]
     script = [
@@ -161,7 +162,7 @@ def test_what_cannot_be_has_opengnsys_own_codes_and_words(pc: Machine) -> None:
         update("REPO", "/a.img", "RSYNC"): 99,
         f"ogunit=cdc {update('REPO', '/a.img', 'TORRENT', 'peer:60')}": 99,
         f"umount {pc.opengnsys}/images; {update('REPO', '/a.img', 'TORRENT')}": 23,
-        f"umount {pc.opengnsys}/cache; {update('127.0.0.1', '/a.img', 'TORRENT')}": 15,
+        f"umount --lazy {pc.opengnsys}/cache; {update('127.0.0.1', '/a.img', 'TORRENT')}": 15,
     }
     said = pc.run("\n".join(refused), MSG_ERR_NOTCACHE="No existe partición caché", MSG_FORMAT="Formato")
     assert codes(said) == list(refused.values()), said

@@ -101,7 +101,9 @@ REPOSITORY = "10.99.0.1"
 
 @pytest.fixture(autouse=True)
 def possible() -> None:
-    skip_without_room(curl="curl", ctorrent="ctorrent", opentracker="opentracker")
+    skip_without_room(
+        curl="curl", ctorrent="ctorrent", opentracker="opentracker", **{"udp-sender": "udpcast"}
+    )
 
 
 @pytest.fixture
@@ -169,6 +171,31 @@ def test_a_new_seat_fills_from_opengnsys_own_repository(tmp_path: Path, installe
         assert "nothing to fetch" in second.log.read_text()
         beside = second.place.with_name(f"{second.place.name}.full.sum").read_text()
         assert beside == (images / f"{IMAGE}.full.sum").read_text()
+
+
+def test_send_file_mcast_reaches_opengnsys_own_receivers(tmp_path: Path) -> None:
+    with Room(seats=2) as room:
+        prefix = tmp_path / "opengnsys"
+        command = prefix / "bin" / "sendFileMcast"
+        command.parent.mkdir(parents=True)
+        command.write_text("#!/bin/bash\n")
+        command.chmod(0o755)
+        (prefix / "etc").mkdir()
+        (prefix / "etc" / "ogAdmRepo.cfg").write_text(f"IPlocal={REPOSITORY}\n")
+        digest = write_random(prefix / "images" / IMAGE, SIZE, seed=3)
+        room.repository.run([*OGTORRENT, "opengnsys", "install", "--prefix", prefix])
+
+        saved = [tmp_path / f"{host.name}.img" for host in room.seats]
+        receiving = [
+            host.popen(
+                ["udp-receiver", "--nokbd", "--portbase", "9000", "--file", path], stderr=subprocess.DEVNULL
+            )
+            for host, path in zip(room.seats, saved, strict=True)
+        ]
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+        room.repository.run([command, IMAGE, "9000:full:239.194.17.2:90m:2:60"], env=environment)
+        assert [receiver.wait(60) for receiver in receiving] == [0, 0]
+        assert all(stand(path, digest) for path in saved)
 
 
 def track(host: Host, images: Path, folder: Path) -> None:
