@@ -72,7 +72,7 @@ def disk(tmp_path: Path) -> Iterator[Callable[..., Disk]]:
     """Make a disk with a cache of one image on its last partition, an ESP on the one before."""
     undo: list[list[str]] = []
 
-    def make(table: str = GPT, size: str = "64M", esp: bool = True) -> Disk:
+    def make(table: str = GPT, size: str = "64M", esp: bool = True, features: str = "extent") -> Disk:
         file, cache = tmp_path / "disk", tmp_path / "CACHE"
         subprocess.run(["truncate", "-s", size, file], check=True)
         subprocess.run(["sfdisk", "-q", file], input=table.encode(), check=True)
@@ -84,7 +84,7 @@ def disk(tmp_path: Path) -> Iterator[Callable[..., Disk]]:
         subprocess.run(["partx", "-u", device], check=True)  # some kernels do not read tables themselves
         undo.append(["partx", "-d", device])
         count = table.count("type=")
-        subprocess.run(["mkfs.ext4", "-qL", "CACHE", f"{device}p{count}"], check=True)
+        subprocess.run(["mkfs.ext4", "-qL", "CACHE", "-O", features, f"{device}p{count}"], check=True)
         if esp:
             subprocess.run(["mkfs.vfat", f"{device}p{count - 1}"], check=True, stdout=subprocess.DEVNULL)
         cache.mkdir()
@@ -220,10 +220,14 @@ def test_a_cache_without_room_is_left_as_it_was(
     assert not any(pc.code)
 
 
-def test_what_cannot_boot_is_refused(tmp_path: Path, command: Command) -> None:
+def test_what_cannot_boot_is_refused(tmp_path: Path, disk: Callable[..., Disk], command: Command) -> None:
+    """A folder of another file system; a file system with a feature that GRUB does not know."""
     (tmp_path / "cache").mkdir()
     code, _, said = command("cache", "make-offline", "--cache", tmp_path / "cache")
     assert code == 15 and "partition" in said
+    pc = disk(features="inline_data")
+    code, _, said = command("cache", "make-offline", "--cache", pc.cache, "--live", live(tmp_path / "live"))
+    assert code == 15 and "GRUB cannot read" in said and not list(pc.home.glob("live-*"))
 
 
 STEPS = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.utime", "shutil.copyfile", "subprocess.Popen")
