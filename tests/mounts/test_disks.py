@@ -253,6 +253,7 @@ class TestCache:
             pc.ogtorrent("cache", "list")
             assert "no more" in pc.ogtorrent("umount", "CACHE")
             assert disk.name not in pc.list("/mnt")
+            assert "nothing is mounted at CACHE" in pc.ogtorrent("umount", "CACHE")
 
     def test_where_its_owner_mounted_it_it_stays(self, pc: PC, tmp_path: Path) -> None:
         with cache_device(tmp_path, 24) as disk:
