@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from rooms.debian import clean, machine
@@ -154,6 +155,10 @@ def _add_ogtorrent(live: Live) -> None:
         rest = shutil.ignore_patterns("node_modules", "__pycache__")
         shutil.copytree(PROJECT / "tests", modules / "tests", ignore=rest)
         shutil.copy(PROJECT / "pyproject.toml", modules)
+        # Debian's pytest is older than our tests.
+        wanted = [f"{name}=={version(name)}" for name in ("pytest", "pytest-asyncio")]
+        uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
+        _run(*uv, "--target", tree / "pytest", *wanted)
         # Appended: a folder whose name the root does not have yet.
         _squash(tree, live.root, "-keep-as-directory")
 

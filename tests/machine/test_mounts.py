@@ -17,14 +17,14 @@ from .site import REPO
 
 pytestmark = [pytest.mark.room, pytest.mark.root]
 
-SUITE = "/usr/lib/ogtorrent"
+MODULES = "/usr/lib/ogtorrent"
 
 
 def test_the_contract_of_mounts_is_kept_by_a_real_kernel(live: Live, record: Record) -> None:
     with PC(live, record).from_network(None) as machine:
-        options = "-v -p no:cacheprovider -W ignore --basetemp=/tmp/suite"
-        command = f"cd {SUITE} && python3 -m pytest {options} -k '[nfs] or [smb]' tests/mounts/test_mount.py"
-        said = machine.run(command, seconds=1200)
+        machine.run(f"cd {MODULES} && export PYTHONPATH=/ogtorrent/pytest")
+        options = "-v -p no:cacheprovider -W ignore --basetemp=/tmp/suite -k '[nfs] or [smb]'"
+        said = machine.run(f"python3 -m pytest {options} tests/mounts/test_mount.py", seconds=1200)
     passed = re.findall(r"::(test_\w+)\[(nfs|smb)\] PASSED", said)
     by_protocol = {protocol: {name for name, by in passed if by == protocol} for protocol in ("nfs", "smb")}
     assert by_protocol["nfs"] == by_protocol["smb"] and len(by_protocol["nfs"]) > 5, said
