@@ -11,9 +11,10 @@ GROUND = {"errors", "layout", "files", "multicast", "settings", "watch", "words"
 # Who may import what of ogtorrent, besides itself: each room only what lies below it.
 BELOW = {
     "": {"cli", "words"},  # ogtorrent/__main__.py
-    "cli": {"repository", "cache", "fetch", "overlay", "swarm", *GROUND},
+    "cli": {"repository", "cache", "opengnsys", "fetch", "overlay", "swarm", *GROUND},
     "repository": {"fetch", "overlay", "swarm", *GROUND},
     "cache": {"fetch", "overlay", "swarm", *GROUND},
+    "opengnsys": {"swarm", *GROUND},
     "fetch": {"swarm", *GROUND},
     "overlay": GROUND,
     "swarm": GROUND,

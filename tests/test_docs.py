@@ -19,6 +19,7 @@ TEXTS = sorted({*PROJECT.glob("*.md"), *DOCS.glob("*.md"), *PROJECT.glob("benchm
 PAGES = {  # by the first words of a command, the longest that fits
     "ogtorrent cache": DOCS / "cache.md",
     "ogtorrent demo": README,
+    "ogtorrent opengnsys": DOCS / "opengnsys.md",
     "ogtorrent overlay": DOCS / "overlays.md",
     "ogtorrent publish": DOCS / "server.md",
     "ogtorrent repo": DOCS / "trees.md",
@@ -34,6 +35,8 @@ def commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command
     for child in group.list_commands(click.Context(group)):
         command = group.get_command(click.Context(group), child)
         assert command is not None
+        if command.hidden:
+            continue
         if isinstance(command, click.Group):
             yield from commands(command, f"{name} {child}")
         else:
