@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.room import CARD, Host, Room
+from benchmarks.room import Host, Room
 from ogtorrent.swarm import metainfo
 
 from .laboratory import (
@@ -185,19 +185,20 @@ def test_send_file_mcast_reaches_opengnsys_own_receivers(tmp_path: Path) -> None
         digest = write_random(prefix / "images" / IMAGE, SIZE, seed=3)
         room.repository.run([*OGTORRENT, "opengnsys", "install", "--prefix", prefix])
 
-        for host in (room.repository, *room.seats):
-            host.run(["ip", "route", "add", "224.0.0.0/4", "dev", CARD])
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+        call = [command, IMAGE, "9000:full:239.194.17.2:90m:2:60"]
+        with (tmp_path / "sender.log").open("wb") as log:
+            sending = room.repository.popen(call, env=environment, stdout=log, stderr=log)
+        # As ogMcastRequest does, who asks for the sending and waits until the sender's port is open.
+        until(lambda: ":9001" in room.repository.run(["ss", "-lun"]).stdout, "it sends")
         saved = [tmp_path / f"{host.name}.img" for host in room.seats]
         receiving = [
             host.popen(
-                ["udp-receiver", "--nokbd", "--interface", CARD, "--portbase", "9000", "--file", path],
-                stderr=subprocess.DEVNULL,
+                ["udp-receiver", "--nokbd", "--portbase", "9000", "--file", path], stderr=subprocess.DEVNULL
             )
             for host, path in zip(room.seats, saved, strict=True)
         ]
-        environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-        room.repository.run([command, IMAGE, "9000:full:239.194.17.2:90m:2:60"], env=environment, timeout=40)
-        assert [receiver.wait(60) for receiver in receiving] == [0, 0]
+        assert [process.wait(60) for process in (sending, *receiving)] == [0, 0, 0]
         assert all(stand(path, digest) for path in saved)
 
 
