@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from watchfiles import Change, awatch
 
 log = logging.getLogger(__name__)
+
+DEVICES = Path("/sys/dev/block")
 
 # Milliseconds that changes are gathered: a writer at work causes hundreds a second.
 GATHER = 200
@@ -91,3 +95,31 @@ class Changes:
             ignore_permission_denied=True,  # one folder that we may not read is no reason to stop
         ):
             self._changed.set()
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A directory, and the disk that it was on."""
+
+    path: Path
+    device: int
+    inode: int
+    on_a_disk: bool  # rather than on what the kernel makes up
+
+    @classmethod
+    def of(cls, path: Path) -> Standing:
+        """Raises OSError."""
+        status = path.stat()
+        return cls(path, status.st_dev, status.st_ino, _entry(status.st_dev).exists())
+
+    def holds(self) -> bool:
+        """Whether it is still the same directory, and its disk has not been pulled out."""
+        with contextlib.suppress(OSError):
+            status = self.path.stat()
+            same = (status.st_dev, status.st_ino) == (self.device, self.inode)
+            return same and (not self.on_a_disk or _entry(self.device).exists())
+        return False
+
+
+def _entry(device: int) -> Path:
+    return DEVICES / f"{os.major(device)}:{os.minor(device)}"

@@ -11,11 +11,25 @@ GROUND = {"errors", "layout", "files", "multicast", "settings", "watch", "words"
 # Who may import what of ogtorrent, besides itself: each room only what lies below it.
 BELOW = {
     "": {"cli", "words"},  # ogtorrent/__main__.py
-    "cli": {"repository", "cache", "opengnsys", "fetch", "overlay", "swarm", *GROUND},
-    "repository": {"fetch", "overlay", "swarm", *GROUND},
-    "cache": {"fetch", "overlay", "swarm", *GROUND},
+    "cli": {
+        "repository",
+        "cache",
+        "disk",
+        "fetch",
+        "mounts",
+        "offline",
+        "opengnsys",
+        "overlay",
+        "swarm",
+        *GROUND,
+    },
+    "repository": {"disk", "fetch", "mounts", "overlay", "swarm", *GROUND},
+    "cache": {"disk", "fetch", "mounts", "offline", "overlay", "swarm", *GROUND},
+    "disk": {"swarm", *GROUND},
     "opengnsys": {"swarm", *GROUND},
     "fetch": {"swarm", *GROUND},
+    "mounts": GROUND,
+    "offline": GROUND,
     "overlay": GROUND,
     "swarm": GROUND,
     "settings": {"errors", "layout", "files", "words"},

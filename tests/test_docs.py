@@ -20,6 +20,8 @@ PAGES = {  # by the first words of a command, the longest that fits
     "ogtorrent cache": DOCS / "cache.md",
     "ogtorrent demo": README,
     "ogtorrent opengnsys": DOCS / "opengnsys.md",
+    "ogtorrent env": DOCS / "mounts.md",
+    "ogtorrent mount": DOCS / "mounts.md",
     "ogtorrent overlay": DOCS / "overlays.md",
     "ogtorrent publish": DOCS / "server.md",
     "ogtorrent repo": DOCS / "trees.md",
@@ -27,6 +29,7 @@ PAGES = {  # by the first words of a command, the longest that fits
     "ogtorrent repo group": DOCS / "console.md",
     "ogtorrent serve": DOCS / "server.md",
     "ogtorrent swarm": DOCS / "watch.md",
+    "ogtorrent umount": DOCS / "mounts.md",
     "ogtorrent update-cache": DOCS / "update-cache.md",
 }
 

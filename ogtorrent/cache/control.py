@@ -91,6 +91,7 @@ def encode(request: Request) -> bytes:
                 "when_full": str(request.full.action),
                 "evict_seeded": request.full.evict_seeded,
                 "laid_over": request.laid_over,
+                "disk": None if request.disk is None else str(request.disk),
                 "protocol": str(request.protocol),
                 "session": None if request.session is None else str(request.session),
             }
@@ -125,6 +126,7 @@ def decode(line: bytes, cache: Path) -> Request:
         fields["laid_over"],
         Protocol(fields["protocol"]),
         None if fields["session"] is None else MulticastSession.parse(fields["session"]),
+        None if fields["disk"] is None else Path(fields["disk"]),
     )
 
 
@@ -195,9 +197,14 @@ class Seeder:
             if lock is None:  # another command's
                 return
             try:
-                self._pid = launch(self._cache, self._address, PEER_PORT, lock, home.log)
+                self._pid = launch(self._seed, "ogtorrent-seed", lock, home.log)
             finally:
                 os.close(lock)  # the seeder has it now
+
+    def _seed(self) -> None:
+        from ogtorrent.cache import seeder  # with asyncio, which the command does without
+
+        seeder.run(self._cache, self._address, PEER_PORT)
 
     def update(self, order: Order) -> Iterator[events.Event]:
         """Place an order and return its events to come, the last one Done or Failed. Raises CannotJoin."""

@@ -78,7 +78,7 @@ class Progress:
     from_repository: int
     left: float | None
     tracker: str  # what the tracker said, where it was a refusal
-    shared: int = 0  # bytes that stood in the cache already, in another image or version
+    shared: int = 0  # bytes that this PC had already: in its cache, or on a disk
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Done:
     from_seats: int
     from_repository: int
     seeding: int  # seconds that it is seeded from now on
-    shared: int = 0  # bytes that stood in the cache already, in another image or version
+    shared: int = 0  # bytes that this PC had already: in its cache, or on a disk
 
 
 @dataclass(frozen=True)

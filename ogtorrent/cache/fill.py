@@ -12,7 +12,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from ogtorrent.cache import absence, adoption, events, landing, multicast, records, removal, sources, versions
+from ogtorrent.cache import (
+    absence,
+    adoption,
+    bootable,
+    events,
+    landing,
+    multicast,
+    records,
+    removal,
+    sources,
+    versions,
+)
 from ogtorrent.cache.control import Tending
 from ogtorrent.cache.inventory import Kind, cached, holdings
 from ogtorrent.cache.options import Protocol
@@ -46,6 +57,7 @@ from ogtorrent.words import words
 FIRST_LOOK, TICK = 0.1, 1.0
 PATIENCE = 120.0  # seconds without a byte before a fill is given up
 MENDING = 30.0  # likewise, where an image is verified
+LEFT_OVER = 10.0  # likewise, of what a disk of this PC did not give
 REFUSED = 30.0  # likewise, where the tracker refuses: the repository has another version, perhaps
 RATE_WINDOW = 5.0  # seconds over which a rate is told
 
@@ -102,6 +114,7 @@ class Fill:
             torrent = await self._brought()
             await asyncio.to_thread(landing.tidy, order.root, order.metainfo.image)
             await asyncio.to_thread(self._record)
+            await asyncio.to_thread(bootable.refresh, order.cache)
         except (DiskTrouble, NotWritable, OSError) as trouble:
             self._drop()
             raise in_our_words(self.order, trouble) from trouble
@@ -306,10 +319,15 @@ class Fill:
             if samples and progress.done > samples[-1][1]:
                 last_gain = now
             self._tell(self._told(progress, samples, torrent.tracker_trouble))
-            patience = MENDING if self.order.verify else REFUSED if torrent.is_refused else PATIENCE
+            patience = self._patience(torrent)
             if now - last_gain > patience or torrent.web_trouble:
                 raise nobody(self.order, torrent, progress, patience)
         self._account(torrent.follow())
+
+    def _patience(self, torrent: Torrent) -> float:
+        if self.order.disk is not None:
+            return LEFT_OVER
+        return MENDING if self.order.verify else REFUSED if torrent.is_refused else PATIENCE
 
     def _told(self, progress: Progress, samples: deque[tuple[float, int]], tracker: str) -> events.Progress:
         self._account(progress)

@@ -1,4 +1,4 @@
-"""Start the seeder of a cache from a command: a fork, which shares what both have loaded.
+"""Start a process that outlives its command: a fork, which shares what both have loaded.
 
 A second interpreter would load the same modules again, a tenth of a processor's second that a
 room of PCs waits for.
@@ -9,34 +9,34 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from ogtorrent.errors import OgtorrentError
 
 
-def launch(cache: Path, address: str, port: int, lock: int, log: Path) -> int:
-    """The pid of a seeder that logs to `log` and holds `lock`, an open and locked file, from the start.
+def launch(work: Callable[[], None], called: str, lock: int, log: Path) -> int:
+    """The pid of a process that does `work`, logs to `log` and holds `lock`, an open file, from the start.
 
-    Call it before any thread is started. Raises OSError.
+    `called`: as `ps` and `top` show it. Call it before any thread is started. Raises OSError.
     """
     output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         pid = os.fork()
         if pid == 0:
-            _be_a_seeder(cache, address, port, lock, output)
+            _do(work, called, lock, output)
         return pid
     finally:
         os.close(output)
 
 
-def _be_a_seeder(cache: Path, address: str, port: int, lock: int, output: int) -> NoReturn:
+def _do(work: Callable[[], None], called: str, lock: int, output: int) -> NoReturn:
     code = OgtorrentError.exit_code
     try:
         _leave_the_command(lock, output)
-        from ogtorrent.cache import seeder  # with asyncio, which the command does without
-
-        seeder.run(cache, address, port)
+        Path("/proc/self/comm").write_text(called)
+        work()
         code = 0
     except OgtorrentError as error:
         print(error, file=sys.stderr)
@@ -58,4 +58,3 @@ def _leave_the_command(lock: int, output: int) -> None:
     # A command's pipe that stayed open would never end for its reader.
     os.closerange(3, lock)
     os.closerange(lock + 1, os.sysconf("SC_OPEN_MAX"))
-    Path("/proc/self/comm").write_text("ogtorrent-seed")  # as `ps` and `top` show it

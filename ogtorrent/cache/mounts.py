@@ -1,18 +1,12 @@
-"""Directories that come and go with the disks that are mounted on them."""
+"""When disks are mounted and unmounted."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import select
-from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 
-from ogtorrent.cache.partition import MOUNTS
-
-DEVICES = Path("/sys/dev/block")
+from ogtorrent.mounts.table import TABLE
 
 
 class Mounts:
@@ -21,7 +15,7 @@ class Mounts:
     def __enter__(self) -> Mounts:
         self._changed = asyncio.Event()
         # The file is always readable; what changes is told as an exception, which asyncio does not ask for.
-        self._table = MOUNTS.open("rb")
+        self._table = TABLE.open("rb")
         self._poll = select.epoll()
         self._poll.register(self._table, select.EPOLLPRI)
         asyncio.get_running_loop().add_reader(self._poll, self._hear)
@@ -45,31 +39,3 @@ class Mounts:
         for waiting in waits:
             waiting.cancel()
         self._changed.clear()
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A directory, and the disk that it was on."""
-
-    path: Path
-    device: int
-    inode: int
-    on_a_disk: bool  # rather than on what the kernel makes up
-
-    @classmethod
-    def of(cls, path: Path) -> Standing:
-        """Raises OSError."""
-        status = path.stat()
-        return cls(path, status.st_dev, status.st_ino, _entry(status.st_dev).exists())
-
-    def holds(self) -> bool:
-        """Whether it is still the same directory, and its disk has not been pulled out."""
-        with contextlib.suppress(OSError):
-            status = self.path.stat()
-            same = (status.st_dev, status.st_ino) == (self.device, self.inode)
-            return same and (not self.on_a_disk or _entry(self.device).exists())
-        return False
-
-
-def _entry(device: int) -> Path:
-    return DEVICES / f"{os.major(device)}:{os.minor(device)}"

@@ -29,6 +29,7 @@ class Order:
     laid_over: str = ""  # of an overlay, its image's name in the cache: that must not give its room
     protocol: Protocol = Protocol.TORRENT
     session: MulticastSession | None = None  # of multicast; the repository's own where it is None
+    disk: Path | None = None  # where a disk of this PC has the image
 
     @property
     def place(self) -> Path:

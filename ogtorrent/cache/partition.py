@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-import subprocess
 from pathlib import Path
 
-from ogtorrent.errors import NoCache, NotWritable
+from ogtorrent.errors import MissingProgram, NoCache, NoDisk, NotMountable, NotWritable
 from ogtorrent.layout import seeder_home, seeder_place
+from ogtorrent.mounts import cache as partition
 from ogtorrent.words import words
-
-LABEL = "CACHE"
-MOUNTS = Path("/proc/self/mountinfo")
 
 
 def find(named: Path | None) -> Path:
@@ -54,46 +50,19 @@ def room(cache: Path) -> tuple[int, int]:
 
 
 def mounted() -> Path:
-    device = _device()
-    if device is None:
-        raise NoCache(
-            words("no partition has the label {label}", label=LABEL),
-            words("Name a directory with --cache DIR, or label a partition: e2label /dev/sdXN CACHE."),
-        )
-    number = device.stat().st_rdev
-    wanted = f"{os.major(number)}:{os.minor(number)}"
-    for line in os.fsdecode(MOUNTS.read_bytes()).splitlines():
-        fields = line.split()  # proc(5): mount id, parent, major:minor, root, mount point, ...
-        if fields[2] == wanted and fields[3] == "/":
-            # A space in the name is `\040`; everything else stands as it is.
-            return Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4]))
+    try:
+        block = partition.find()
+    except (NotMountable, NoDisk, MissingProgram) as error:
+        raise NoCache(str(error).removesuffix("."), words("Or name a directory with --cache DIR.")) from error
+    if block is None:
+        raise partition.nowhere()
+    try:
+        there = partition.mounted_at(block)
+    except OSError:  # it was pulled out in this moment
+        raise partition.nowhere() from None
+    if there is not None:
+        return there.at
     raise NoCache(
-        words("the partition {device} has the label {label} but is not mounted", device=device, label=LABEL),
-        words(
-            "Mount it: mkdir -p {place} && mount {device} {place}.",
-            place=f"/mnt/{device.name}",
-            device=device,
-        ),
-    )
-
-
-def _device() -> Path | None:
-    """The block device with the label; udev knows it, or blkid reads it from the disks (as root)."""
-    by_label = Path("/dev/disk/by-label", LABEL)
-    if by_label.exists():
-        return by_label.resolve()
-    for blkid in ("/sbin/blkid", "/usr/sbin/blkid", "blkid"):
-        try:
-            found = subprocess.run([blkid, "-L", LABEL], capture_output=True, text=True, timeout=20)
-        except FileNotFoundError:
-            continue
-        except subprocess.TimeoutExpired as error:
-            raise NoCache(
-                words("blkid does not come back; a disk may be failing"),
-                words("Name the cache with --cache DIR."),
-            ) from error
-        return Path(found.stdout.strip()) if found.returncode == 0 else None
-    raise NoCache(
-        words("the program blkid is missing"),
-        words("Install util-linux, or name the cache with --cache DIR."),
+        words("the partition {device} is not mounted", device=block.device),
+        words("Mount it: ogtorrent mount cache."),
     )

@@ -1,4 +1,4 @@
-"""Where a new image may find pieces of itself in the cache."""
+"""Where a new image may find pieces of itself on this PC."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from ogtorrent.swarm.metainfo import Metainfo
 
 
 def standing(order: Order) -> Iterator[tuple[Path, Metainfo]]:
-    """What stands in the cache, the versions before first, the last one even if it was touched."""
+    """What stands on the disk that was named, then in the cache, the versions before first, the last one
+    even if it was touched."""
     root, image = order.root, order.metainfo.image
+    if order.disk is not None:
+        yield order.disk, order.metainfo
     before = cached(root, image).beside
     if before is not None:
         yield root.image(image), before

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ogtorrent.cache import control, overlays, records, removal, versions
+from ogtorrent.cache import bootable, control, overlays, records, removal, versions
 from ogtorrent.cache.inventory import Cached, cached
 from ogtorrent.cache.records import Record
 from ogtorrent.errors import AmbiguousImage, BadName, ImagePinned, NotInCache, NotWritable
@@ -77,6 +77,7 @@ def remove(cache: Path, names: Sequence[str], force: bool) -> None:
         overlays.remove_all(cache, root, image)
         with contextlib.suppress(NotWritable):  # it is gone, whatever is remembered of it
             records.forget(cache, name_in(cache, root.image(image)))
+    bootable.refresh(cache)
 
 
 def rollback(cache: Path, name: str) -> Metainfo:

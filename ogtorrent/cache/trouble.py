@@ -11,9 +11,17 @@ from ogtorrent.cache.options import Protocol
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.partition import room
 from ogtorrent.cache.plan import RESERVE
-from ogtorrent.errors import CacheFull, CannotJoin, CorruptImage, NotWritable, OgtorrentError, UpdateFailed
+from ogtorrent.errors import (
+    CacheFull,
+    CannotJoin,
+    CorruptImage,
+    DiskGone,
+    NotWritable,
+    OgtorrentError,
+    UpdateFailed,
+)
 from ogtorrent.swarm.sight import Progress
-from ogtorrent.swarm.torrent import DiskTrouble, Torrent
+from ogtorrent.swarm.torrent import DiskTrouble, Torrent, places
 from ogtorrent.words import words
 
 
@@ -35,6 +43,8 @@ def nobody(order: Order, torrent: Torrent, progress: Progress, patience: float) 
             torrent.web_trouble or words("no byte came for {seconds:.0f} s", seconds=patience),
             words("Check that the repository serves; what came is kept, and the next run goes on."),
         )
+    if order.disk is not None:
+        return _disk_failed(order, order.disk, progress)
     heard = torrent.tracker_trouble and words(
         "; the tracker said: {sentence}", sentence=torrent.tracker_trouble
     )
@@ -52,6 +62,24 @@ def nobody(order: Order, torrent: Torrent, progress: Progress, patience: float) 
             "Check that the repository serves and that its peer port is not blocked; what came is kept, "
             "and the next run goes on from there."
         ),
+    )
+
+
+def _disk_failed(order: Order, disk: Path, progress: Progress) -> OgtorrentError:
+    try:
+        there = all(Path(path).exists() for path in places(order.metainfo, disk))
+    except OSError:
+        there = False
+    if not there:
+        return DiskGone(disk)
+    return CorruptImage(
+        str(order.metainfo.image),
+        words(
+            "{damaged} bytes of {path} are not what its .torrent says, and nobody sends them",
+            damaged=progress.size - progress.done,
+            path=disk,
+        ),
+        words("Write the image and its .torrent anew onto the disk; what verified is kept."),
     )
 
 

@@ -34,12 +34,14 @@ def update(
     full: Full,
     protocol: Protocol = Protocol.TORRENT,
     session: MulticastSession | None = None,
+    disk: Path | None = None,
     known: tuple[Mirror, Metainfo] | None = None,
 ) -> Iterator[events.Event]:
     """Begin, and return the events to come, the last one Done or Failed. Raises OgtorrentError.
 
-    `name` is what the repository's page calls this PC; its host name where it is None. `known`: what the
-    image is, where the repository has no catalogue to ask.
+    `disk`: where a disk of this PC has the image; only what does not verify there is asked for. `name` is
+    what the repository's page calls this PC; its host name where it is None. `known`: what the image is,
+    where the repository has no catalogue to ask.
 
     Call it before any thread is started: it may fork.
     """
@@ -72,6 +74,7 @@ def update(
         full,
         protocol=protocol,
         session=session,
+        disk=disk,
     )
     return itertools.chain(told, _with_overlays(seeder.update(order), applying, order, seeder))
 

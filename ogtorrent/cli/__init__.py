@@ -15,12 +15,15 @@ from ogtorrent.words import words
 COMMANDS = {
     "cache": "ogtorrent.cli.cache:cache",
     "demo": "ogtorrent.cli.demo:demo",
+    "env": "ogtorrent.cli.mount:env",
+    "mount": "ogtorrent.cli.disks:mount",
     "opengnsys": "ogtorrent.cli.opengnsys:opengnsys",
     "overlay": "ogtorrent.cli.overlay:overlay",
     "publish": "ogtorrent.cli.publish:publish",
     "repo": "ogtorrent.cli.repo:repo",
     "serve": "ogtorrent.cli.serve:serve",
     "swarm": "ogtorrent.cli.swarm:swarm",
+    "umount": "ogtorrent.cli.mount:umount",
     "update-cache": "ogtorrent.cli.update_cache:update_cache",
 }
 

@@ -10,7 +10,7 @@ import click
 
 from ogtorrent.cache import control, partition
 from ogtorrent.cache.hours import Quiet, bytes_a_second
-from ogtorrent.cli import stock
+from ogtorrent.cli import feeder, offline, stock
 from ogtorrent.cli.stock import cache_option
 from ogtorrent.words import words
 
@@ -35,12 +35,21 @@ def cache() -> None:
     pass
 
 
-for command in stock.COMMANDS:
+for command in (*stock.COMMANDS, *offline.COMMANDS):
     cache.add_command(command)
 
 
 @cache.command(help=words("Seed every whole image of the cache, now and later, until SIGTERM or Ctrl-C."))
 @cache_option
+@click.option(
+    "--from",
+    "disk",
+    metavar=words("PLACE"),
+    help=words(
+        "Seed the images of a disk or another mounted repository, as they stand, instead of the cache's: "
+        "usb, dvd, a path, USB-ID, DVD-ID or an address. Nothing is written there."
+    ),
+)
 @click.option(
     "--address", default="0.0.0.0", metavar="IP", show_default=True, help=words("The address to seed from.")
 )
@@ -65,16 +74,27 @@ for command in stock.COMMANDS:
     metavar=words("HOURS"),
     help=words("Give nothing in these hours of the day: 08:00-15:00."),
 )
-def seed(directory: Path | None, address: str, port: int, upload_limit: int, quiet: Quiet | None) -> None:
+def seed(
+    directory: Path | None, disk: str | None, address: str, port: int, upload_limit: int, quiet: Quiet | None
+) -> None:
     # Not before it is needed: `cache stop` does without libtorrent.
+    from ogtorrent.cache import feeder as disks
     from ogtorrent.cache import service
+
+    if disk is not None:
+        if directory is not None:
+            raise click.UsageError(words("--from seeds a disk, --cache a cache: give one of them."))
+        disks.run(service.Service(feeder.place(disk), address, port, upload_limit, quiet))
+        return
 
     named = directory.absolute() if directory is not None else None
     service.run(service.Service(named, address, port, upload_limit, quiet))
 
 
-@cache.command(help=words("End the cache's seeder; its images stay."))
+@cache.command(help=words("End the cache's seeder, and what feeds the room from a disk; its images stay."))
 @cache_option
 def stop(directory: Path | None) -> None:
-    if not control.stop(partition.find(directory)):
+    cache = partition.find(directory)
+    fed = feeder.stop(cache)
+    if not control.stop(cache) and not fed:
         click.echo(words("no seeder runs"))

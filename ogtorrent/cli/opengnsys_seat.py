@@ -97,7 +97,7 @@ def _update(
         full,
         protocol,
         session,
-        known,
+        known=known,
     )
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import json
 import sys
 import time
 from pathlib import Path
 
 import click
-import psutil
 
 from ogtorrent import layout
 from ogtorrent.cli import inventory
+from ogtorrent.cli.mount import own_addresses
 from ogtorrent.cli.stock import cache_option
 from ogtorrent.errors import NoCache, NotWritable, UnfitImage, UnfitInventory
 from ogtorrent.layout import Here, ImagePath, Layout, Tree
@@ -243,18 +242,7 @@ def _here(root: Path | None, directory: Path | None, server: str) -> Here:
         cache = directory.absolute() if directory is not None else partition.mounted()
     except NoCache:
         cache = None  # a server has none, and most places are none
-    return Here(found, cache, _own_addresses(), server)
-
-
-def _own_addresses() -> frozenset[str]:
-    found = set()
-    for addresses in psutil.net_if_addrs().values():
-        for address in addresses:
-            try:
-                found.add(str(ipaddress.ip_address(address.address.partition("%")[0])))
-            except ValueError:  # of the interface itself
-                continue
-    return frozenset(found)
+    return Here(found, cache, own_addresses(), server)
 
 
 repo.add_command(inventory.group)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ogtorrent import layout, settings
+from ogtorrent.disk.images import root_of
 from ogtorrent.layout import Layout
+from ogtorrent.repository import as_it_stands
 from ogtorrent.repository.addresses import Network, parse_listen, parse_networks, parse_rooms
 from ogtorrent.repository.mirror.source import checked
 from ogtorrent.repository.serve import Served, Wanted
@@ -219,4 +223,8 @@ def serve(
         mirrored,
         single,
     )
-    asyncio.run(run(wanted, ready))
+    if os.statvfs(found.path).f_flag & os.ST_RDONLY:
+        click.echo(words("{path} is read-only: it is served as it stands", path=found.path))
+        asyncio.run(as_it_stands.serve(replace(wanted, root=root_of(found.path)), None, ready))
+    else:
+        asyncio.run(run(wanted, ready))

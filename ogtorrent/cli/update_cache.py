@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -14,7 +15,9 @@ from ogtorrent.cache.options import Full, Protocol, TorrentOptions, WhenFull, wh
 from ogtorrent.cache.plan import Adopt, BringBack, Check, Fetch, InPlace, NoSpace, UpToDate
 from ogtorrent.cache.removal import making_room
 from ogtorrent.cache.update import rehearse, update
+from ogtorrent.cli import feeder
 from ogtorrent.errors import CacheFull, OgtorrentError
+from ogtorrent.fetch.server import DEFAULT_PORT
 from ogtorrent.layout import ImagePath
 from ogtorrent.multicast import MulticastSession
 from ogtorrent.words import words
@@ -26,13 +29,21 @@ PLAIN_EVERY = 3.0  # seconds between lines where there is no terminal
 @click.command(
     "update-cache",
     help=words(
-        "Bring SUBDIR/IMAGE from the repository SERVER[:PORT] into the cache. SUBDIR may be /.\n\n"
+        "Bring SUBDIR/IMAGE from the repository SERVER[:PORT] into the cache. SUBDIR may be /. With --from, "
+        "there is no SERVER.\n\n"
         "Ends when the image stands whole; the cache goes on seeding it in the background."
     ),
 )
-@click.argument("server", metavar=words("SERVER"))
-@click.argument("subdir", metavar="SUBDIR")
-@click.argument("image", metavar=words("IMAGE"))
+@click.argument("named", nargs=-1, required=True, metavar=words("[SERVER] SUBDIR IMAGE"))
+@click.option(
+    "--from",
+    "disk",
+    metavar=words("PLACE"),
+    help=words(
+        "Bring it from a disk of this PC, and feed the room from that: usb, dvd, a path, USB-ID, DVD-ID or "
+        "the address of a mounted repository."
+    ),
+)
 @click.option(
     "--cache",
     "directory",
@@ -78,9 +89,8 @@ PLAIN_EVERY = 3.0  # seconds between lines where there is no terminal
 @click.option("--dry-run", is_flag=True, help=words("Only say what would have to go."))
 @click.option("--json", "as_json", is_flag=True, help=words("Events as JSON, one a line."))
 def update_cache(
-    server: str,
-    subdir: str,
-    image: str,
+    named: tuple[str, ...],
+    disk: str | None,
     directory: Path | None,
     protocol: str,
     session: str | None,
@@ -92,6 +102,9 @@ def update_cache(
     dry_run: bool,
     as_json: bool,
 ) -> None:
+    if len(named) != (3 if disk is None else 2):
+        raise click.UsageError(words("It takes SERVER SUBDIR IMAGE; with --from PLACE, SUBDIR IMAGE."))
+    *servers, subdir, image = named
     show = _show_json if as_json else _show_terminal if sys.stdout.isatty() else _show_plain
     try:
         wanted = ImagePath.of(subdir, image)
@@ -102,10 +115,19 @@ def update_cache(
         elif session is not None:
             options = TorrentOptions.parse(session)
         full = Full(WhenFull(action) if action is not None else when_full(), evict_seeding)
+        place = None
+        if disk is not None:
+            fed = feeder.feed(disk, wanted, directory, address, _reading(as_json))
+            servers, place = [fed.server], fed.place
+            if not as_json:
+                click.echo(_others(fed.server, subdir, image))
+        (server,) = servers
         if dry_run:
             _rehearse(server, wanted, directory, verify, full, as_json)
             return
-        happens = update(server, wanted, directory, options, address, verify, name, full, way, multicast)
+        happens = update(
+            server, wanted, directory, options, address, verify, name, full, way, multicast, place
+        )
         last = show(happens)
     except OgtorrentError as error:
         last = events.Failed(str(error), error.exit_code)
@@ -114,6 +136,26 @@ def update_cache(
     if isinstance(last, events.Failed):
         click.echo(f"ogtorrent: {last.message}", err=True)
         sys.exit(last.exit_code)
+
+
+def _others(server: str, subdir: str, image: str) -> str:
+    host = server.removesuffix(f":{DEFAULT_PORT}")
+    command = shlex.join(["ogtorrent", "update-cache", host, subdir, image])
+    return words("The room is fed from here; on the other PCs: {command}", command=command)
+
+
+def _reading(as_json: bool) -> Callable[[int, int], None]:
+    """Tell how far an image that has no `.torrent` is read."""
+    told = time.monotonic()
+
+    def progress(done: int, size: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= PLAIN_EVERY and size:
+            told = time.monotonic()
+            event = events.Checking(done, size)
+            click.echo(events.encode(event) if as_json else describe(event))
+
+    return progress
 
 
 def _rehearse(
@@ -285,7 +327,7 @@ def _figures(event: events.Progress) -> str:
 def _shared(event: events.Done) -> str:
     if not event.shared:
         return ""
-    return words("; {part} of it was in the cache already", part=_percent(event.shared, event.size))
+    return words("; {part} of it was on this PC already", part=_percent(event.shared, event.size))
 
 
 def _seeding(event: events.Done) -> str:

@@ -15,20 +15,32 @@
     |- UnknownEntry                2  no such group or client
     |- UnknownImage                2  not in the repository
     |- UnknownRoot                 2  no folder of images there
+    |- NotOnDisk                   2  no such image there
     |- NotInCache                  2  no such image, or no previous version of it
+    |- NoLiveSystem                2  no kernel, initrd and root to boot the cache with
     |- NoOpenGnsys                 2  none of its commands there
     |- OriginalLost                2  of a command of OpenGnsys
+    |- NoBootPlace                 3  the disk has no room for a boot loader
     |- NoTarget                    3  no file system there to lay something over
+    |- NoDisk                      3  no partition, USB disk or DVD there to be mounted
     |- ImageLocked                 4  somebody writes it
     |- ImagePinned                 4  its owner keeps it
+    |- AnothersBootLoader          4  the disk starts another system
+    |- OfflineLocked               4  somebody else makes the cache bootable
+    |- MountBusy                   4  it cannot be unmounted, somebody uses it
     |- UnfitImage                  5  cannot be published
     |- MissingProgram              7  another package's, which this work needs
     |- NotWritable                14
     |- NotLaid                    14  an overlay, or a part of it
     |- NoCache                    15  no partition labelled CACHE, or no such directory
     |- CacheFull                  16  too small or full
+    |- DiskGone                   23  pulled out while it was used
     |- RepositoryUnreachable      23  no answer
     |- NotARepository             23  an answer, but not one of ours
+    |- NotMountable               23  another machine's repository
+    |  |- NoCredentials           23
+    |  |- DiskNotMountable         3
+    |  `- CacheNotMountable       21
     |- UpdateFailed               31
     |  |- OverlayFailed           31  the image stands, what is laid over it does not
     |  `- HostileMetainfo         31
@@ -43,7 +55,15 @@ The codes are those of OpenGnsys (`/opt/opengnsys/lib/engine/bin/*.lib`, OG_ERR_
 Every message is one sentence that says what was wrong and one that says what to do.
 """
 
-from ogtorrent.errors.disks import CacheFull, NoCache, NoTarget, NotLaid, NotWritable
+from ogtorrent.errors.disks import (
+    CacheFull,
+    DiskGone,
+    NoCache,
+    NoTarget,
+    NotLaid,
+    NotOnDisk,
+    NotWritable,
+)
 from ogtorrent.errors.forms import (
     BadAddress,
     BadMirror,
@@ -69,6 +89,15 @@ from ogtorrent.errors.images import (
     UpdateFailed,
 )
 from ogtorrent.errors.inventory import EntryConflict, UnfitEntry, UnfitInventory, UnknownEntry
+from ogtorrent.errors.mounts import (
+    BadCredentials,
+    CacheNotMountable,
+    DiskNotMountable,
+    MountBusy,
+    NoCredentials,
+    NoDisk,
+    NotMountable,
+)
 from ogtorrent.errors.network import (
     CannotJoin,
     MissingProgram,
@@ -77,36 +106,50 @@ from ogtorrent.errors.network import (
     NotARepository,
     RepositoryUnreachable,
 )
+from ogtorrent.errors.offline import AnothersBootLoader, NoBootPlace, NoLiveSystem, OfflineLocked
 from ogtorrent.errors.opengnsys import NoOpenGnsys, OriginalLost
 from ogtorrent.errors.root import OgtorrentError
 
 __all__ = [
     "AmbiguousImage",
     "AnotherTree",
+    "AnothersBootLoader",
     "BadAddress",
+    "BadCredentials",
     "BadMirror",
     "BadName",
     "BadOptions",
     "BadSession",
     "BadSettings",
     "CacheFull",
+    "CacheNotMountable",
     "CannotJoin",
     "CorruptImage",
+    "DiskGone",
+    "DiskNotMountable",
     "EntryConflict",
     "HostileMetainfo",
     "ImageLocked",
     "ImagePinned",
     "MirrorFailed",
     "MissingProgram",
+    "MountBusy",
     "MulticastReceive",
     "MulticastSend",
+    "NoBootPlace",
     "NoCache",
+    "NoCredentials",
+    "NoDisk",
+    "NoLiveSystem",
     "NoOpenGnsys",
     "NoTarget",
     "NotARepository",
     "NotInCache",
     "NotLaid",
+    "NotMountable",
+    "NotOnDisk",
     "NotWritable",
+    "OfflineLocked",
     "OgtorrentError",
     "OriginalLost",
     "OverlayFailed",

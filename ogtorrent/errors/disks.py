@@ -79,6 +79,30 @@ class CacheFull(OgtorrentError):
         super().__init__(told)
 
 
+class NotOnDisk(OgtorrentError):
+    exit_code = 2
+
+    def __init__(self, image: str, path: Path) -> None:
+        self.image, self.path = image, path
+        super().__init__(
+            words("There is no image {image!r} below {path}. Check SUBDIR and IMAGE.", image=image, path=path)
+        )
+
+
+class DiskGone(OgtorrentError):
+    exit_code = 23
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(
+            words(
+                "The disk at {path} is no longer there: it was pulled out or unmounted. Plug it in and run "
+                "this again; what came is kept.",
+                path=path,
+            )
+        )
+
+
 class NoTarget(OgtorrentError):
     exit_code = 3
 

@@ -113,7 +113,7 @@ class UpdateFailed(OgtorrentError):
     exit_code = 31
 
     def __init__(self, image: str, why: str, advice: str) -> None:
-        self.image = image
+        self.image, self.why = image, why
         super().__init__(
             words(
                 "The image {image!r} could not be brought into the cache: {why}. {advice}",

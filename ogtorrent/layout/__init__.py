@@ -12,19 +12,24 @@ The current layout has two more roots beside its images, `groups` and `clients`:
 GROUP/IMAGE or CLIENT/IMAGE is an image there, a directory.
 """
 
-from ogtorrent.layout.aliases import CACHE, REPO, Here, Place
+from ogtorrent.layout.aliases import CACHE, REPO, Here, Place, made_to_mount
 from ogtorrent.layout.cache import (
+    aside_root,
     cache_root,
     cache_roots,
+    feeder_lock,
+    feeder_locks,
     name_in,
+    offline_home,
     overlay_roots,
     records_file,
     seeder_home,
     seeder_place,
 )
+from ogtorrent.layout.disks import disk, on_disk
 from ogtorrent.layout.names import MANIFEST, ImagePath, Sidecar, checked_component
 from ogtorrent.layout.root import Layer, Layout, Mirror, Root
-from ogtorrent.layout.trees import Tree, default_root, enclosing, planned, recognise
+from ogtorrent.layout.trees import Tree, default_root, enclosing, expected, planned, recognise
 
 __all__ = [
     "CACHE",
@@ -39,12 +44,20 @@ __all__ = [
     "Root",
     "Sidecar",
     "Tree",
+    "aside_root",
     "cache_root",
     "cache_roots",
     "checked_component",
     "default_root",
+    "disk",
     "enclosing",
+    "expected",
+    "feeder_lock",
+    "feeder_locks",
+    "made_to_mount",
     "name_in",
+    "offline_home",
+    "on_disk",
     "overlay_roots",
     "planned",
     "recognise",

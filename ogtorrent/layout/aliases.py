@@ -11,7 +11,8 @@ Nothing here looks at a disk or an interface: what this machine is comes in as `
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,9 @@ from ogtorrent.words import words
 MOUNTS = Path("/opt/opengnsys/images")  # OpenGnsys mounts each place below it, as its alias or address
 CACHE_LINK = Path("/opt/opengnsys/cache")  # OpenGnsys lets it lead to the cache partition's own `/`
 DISKS = Path("/mnt")
-_REMOVABLE = ("DVD-", "USB-")
+REMOVABLE = {"usb": "USB-", "dvd": "DVD-"}  # how the folder of each is called, with its id after that
+_REMOVABLE = tuple(REMOVABLE.values())
+_LONGEST_ID = 60
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,24 @@ class Here:
     def is_server(self) -> bool:
         server = as_address(self.server)
         return server is None or server.is_loopback or server in map(as_address, self.own)
+
+    def point(self, place: Place) -> Path:
+        """Where a place is mounted: of the current layout the repository with its groups and clients.
+
+        Raises NoCache.
+        """
+        if place == REPO and self.repository.mirror.layout is Layout.CURRENT:
+            return self.repository.path.parent
+        if place == CACHE and self.cache is not None:
+            return self.cache
+        return next(self._roots(place))
+
+    def mounted_at(self, point: Path) -> Place | None:
+        """The place whose mount point that is."""
+        if point == self.point(REPO):
+            return REPO
+        place = self._mounted(point.parent, point.name) if point.parent in (MOUNTS, DISKS) else None
+        return place if place is not None and place != CACHE else None
 
     def paths(self, place: Place, image: ImagePath) -> tuple[Path, ...]:
         """Every path under which an image of a place is seen here, the proper one first.
@@ -179,6 +200,23 @@ class Here:
         return place if removable is (folder == DISKS) else None
 
 
+def cache_point(device: str) -> Path:
+    """Where the partition of that name is mounted as a cache."""
+    return DISKS / device
+
+
+def cache_names(own: Collection[str]) -> list[Path]:
+    """Under which other names the partition is seen; `own` are this PC's addresses."""
+    addresses = sorted(str(address) for address in map(as_address, own) if address is not None)
+    return [CACHE_LINK, *(DISKS / address for address in addresses)]
+
+
+def disk_point(kind: str, called: str) -> Path:
+    """Where a removable disk is mounted: `usb` or `dvd`, by its label or what else it is called."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", called)[:_LONGEST_ID]
+    return DISKS / f"{REMOVABLE[kind]}{name}"
+
+
 def as_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Without the interface, and an IPv4 address in IPv6 clothes as what it is."""
     try:
@@ -186,3 +224,8 @@ def as_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def made_to_mount(point: Path) -> bool:
+    """Whether a folder stands only while something is mounted on it."""
+    return point.parent in (MOUNTS, DISKS)

@@ -73,6 +73,28 @@ def seeder_place(cache: Path) -> Path:
     return seeder_home(cache)
 
 
+def aside_root(cache: Path, disk: Root) -> Root:
+    """Where a cache keeps the metainfo of what a disk has none for: a disk that it reads is not written."""
+    place = "-".join(disk.path.parts[1:])
+    return Root(seeder_home(cache) / "disks" / place / disk.mirror.name, disk.mirror)
+
+
+def feeder_lock(cache: Path, disk: Path) -> Path:
+    """Held by the process that feeds the room from a disk; tells its tracker's address. Raises OSError."""
+    status = disk.stat()
+    return seeder_place(cache) / f"feeder-{status.st_dev:x}-{status.st_ino:x}.lock"
+
+
+def feeder_locks(cache: Path) -> list[Path]:
+    """Of every disk that the room was fed from. Raises OSError."""
+    return sorted(seeder_place(cache).glob("feeder-*.lock"))
+
+
 def records_file(cache: Path) -> Path:
     """Where a cache keeps its pins, and when each image was used last."""
     return seeder_home(cache) / "records.json"
+
+
+def offline_home(cache: Path) -> Path:
+    """The system that a cache boots by itself: GRUB's menu, and a folder for each live system."""
+    return seeder_home(cache) / "offline"

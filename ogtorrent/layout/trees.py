@@ -136,6 +136,18 @@ def enclosing(image: Path) -> Root:
     return _root(image.parent, Layout.BARE)
 
 
+def expected(path: Path | None) -> Root:
+    """The repository's image root as a PC mounts it; nothing of it need stand yet. Raises UnknownRoot.
+
+    `path` as for `recognise`; without one OpenGnsys's current tree if its folder stands, else the legacy.
+    """
+    if path is None:
+        current = Path("/opt/opengnsys/repo")
+        path = current if current.is_dir() else Path("/opt/opengnsys/images")
+    path = Path(os.path.abspath(path))  # noqa: PTH100
+    return _recognised(path / "images" if path.parts[-2:] == ("opengnsys", "repo") else path)
+
+
 def default_root() -> Root:
     """The tree of OpenGnsys on this machine, the current layout first. Raises UnknownRoot."""
     candidates = [Path("/opt/opengnsys/repo/images"), Path("/opt/opengnsys/images")]

@@ -70,6 +70,9 @@ def lay(target: Path, laid: Mapping[str, Laid], dry_run: bool) -> Outcome:
 
 def _opened(target: Path) -> Inside:
     try:
+        # A restored file system is never empty, but the place where it was to be mounted is.
+        if not target.is_mount() and not any(target.iterdir()):
+            raise NoTarget(str(target), words("it is empty and nothing is mounted there"))
         return Inside(target)
     except OSError as error:
         raise NoTarget(str(target), error.strerror or str(error)) from error

@@ -10,22 +10,33 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
 from ogtorrent.errors import BadName
-from ogtorrent.layout import ImagePath, Mirror, Sidecar
+from ogtorrent.layout import ImagePath, Mirror, Root, Sidecar
 from ogtorrent.repository.mirror.notes import Note, Notes
 from ogtorrent.repository.mirror.notes import State as Mirrored
-from ogtorrent.repository.publisher import Entry, Publisher, State
+from ogtorrent.repository.publisher import Entry, State
 
 VERSION = 1  # of the form of these answers
-PUBLISHER = web.AppKey("publisher", Publisher)
+
+
+class Shelf(Protocol):
+    """What a catalogue shows: a Publisher, or a disk as it stands."""
+
+    @property
+    def root(self) -> Root: ...
+    @property
+    def catalogue(self) -> dict[ImagePath, Entry]: ...
+
+
+PUBLISHER = web.AppKey[Shelf]("publisher")
 MIRRORED = web.AppKey[Notes]("mirrored", dict)
 
 
-def attach(app: web.Application, publisher: Publisher, notes: Notes) -> None:
+def attach(app: web.Application, publisher: Shelf, notes: Notes) -> None:
     """Add the catalogue's routes to an application. `notes`: what a mirror does with each image."""
     app[PUBLISHER] = publisher
     app[MIRRORED] = notes
@@ -70,7 +81,7 @@ async def _torrent(request: web.Request) -> web.Response:
     return web.Response(body=entry.metainfo.raw, content_type="application/x-bittorrent")
 
 
-def _entry(publisher: Publisher, named: str, notes: Notes) -> Entry | None:
+def _entry(publisher: Shelf, named: str, notes: Notes) -> Entry | None:
     try:
         image = ImagePath.parse(named)
     except BadName:

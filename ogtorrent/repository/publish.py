@@ -145,33 +145,55 @@ def publish(
         raise ImageLocked(
             root.called(image), words("{lock} stands beside it", lock=image.name + Sidecar.LOCK)
         )
+    if root.layer is not None:
+        _write_manifest(root, image)
+    published = hashed(root, image, trackers, progress, single)
+    sessions.keep(root, [image])
+    write_sidecars(root, published)
+    return published
+
+
+def hashed(
+    root: Root, image: ImagePath, trackers: Sequence[str], progress: Progress, single: bool = False
+) -> Metainfo:
+    """The metainfo of an image as it stands; nothing is written. Blocks for the time of one read.
+
+    Raises UnfitImage, ImageLocked where somebody writes or has written meanwhile.
+    """
     try:
-        if root.layer is not None:
-            remove_cut(root.manifest(image))
         before = contents(root, image)
-        if before.manifest and root.manifest(image) not in before.paths:
-            write_whole(root.manifest(image), before.manifest)
-            before = contents(root, image)
         if any(is_open_for_writing(path) for path in before.paths):
             raise ImageLocked(root.called(image), words("somebody has it open for writing"))
         length = metainfo.piece_length(before.size)
         digests = hash_files(before.paths, length, progress)
         after = contents(root, image)
     except OSError as error:
-        raise UnfitImage(
-            root.called(image),
-            f"{error.filename or image.name}: {error.strerror}",
-            words("Check the disk and the file's mode."),
-        ) from error
+        raise _unreadable(root, image, error) from error
     if before != after:
         raise ImageLocked(root.called(image), words("it changed while it was read"))
     stamp = Stamp(before.mtimes, digests.tail_sum, digests.full_sum)
-    published = metainfo.encode(
+    return metainfo.encode(
         root.mirror.name, image, before.files, length, digests.pieces, stamp, trackers, single
     )
-    sessions.keep(root, [image])
-    write_sidecars(root, published)
-    return published
+
+
+def _write_manifest(root: Root, image: ImagePath) -> None:
+    """Raises UnfitImage, NotWritable."""
+    try:
+        remove_cut(root.manifest(image))
+        found = contents(root, image)
+    except OSError as error:
+        raise _unreadable(root, image, error) from error
+    if found.manifest and root.manifest(image) not in found.paths:
+        write_whole(root.manifest(image), found.manifest)
+
+
+def _unreadable(root: Root, image: ImagePath, error: OSError) -> UnfitImage:
+    return UnfitImage(
+        root.called(image),
+        f"{error.filename or image.name}: {error.strerror}",
+        words("Check the disk and the file's mode."),
+    )
 
 
 def withdraw(root: Root, image: ImagePath) -> None:

@@ -94,7 +94,7 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
 
     # The port is taken before the tree is looked at and answers after: a seat that comes early waits
     # in the backlog, and is never told that an image is unknown.
-    tcp, udp = _bound(wanted.address, wanted.port)
+    tcp, udp = bound(wanted.address, wanted.port)
     with tcp, udp:
         port = tcp.getsockname()[1]
         trackers = tuple(wanted.announce) or tuple(announce_urls(wanted.address, port))
@@ -117,7 +117,7 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
         try:
             session = Session(policy.repository(wanted.address, wanted.peer_port))
             try:
-                seeder = Seeder(wanted.root, session, [_seeds_url(wanted, port)])
+                seeder = Seeder(wanted.root, session, [seeds_url(wanted, port)])
                 answering = partial(tracker.server.serving, runner, tracking, tcp, udp)
 
                 async def told() -> None:
@@ -125,7 +125,7 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
                     ready(Served(wanted.root, wanted.address, port, await session.port(), trackers, images))
 
                 publishers = [publisher.run, *overlays.publishers()]
-                seeders = [seeder.run, *overlays.seeders(session, [_seeds_url(wanted, port)])]
+                seeders = [seeder.run, *overlays.seeders(session, [seeds_url(wanted, port)])]
                 await _work(publishers, answering, seeders, session, mirroring, told, stop)
             finally:
                 await session.close()  # before the tracker, which is to hear `stopped`
@@ -187,7 +187,7 @@ async def _begun(group: asyncio.TaskGroup, workers: Sequence[Worker]) -> list[as
     return tasks
 
 
-def _seeds_url(wanted: Wanted, port: int) -> str:
+def seeds_url(wanted: Wanted, port: int) -> str:
     """Where the first seed announces itself: over loopback, and each seat gets it at the address it asks.
 
     But of several servers on one store each has a seed there.
@@ -196,10 +196,9 @@ def _seeds_url(wanted: Wanted, port: int) -> str:
 
 
 def _tracker(app: web.Application, wanted: Wanted) -> tracker.server.Tracker:
-    allowed = [*tracker.server.PRIVATE, *own_networks(), *wanted.allow]
-    networks = tracker.server.Networks(allowed, wanted.trust_proxy, wanted.rooms)
+    known = networks(wanted)
     try:
-        store = tracker.server.open_store(wanted.root.path, networks, url=wanted.store)
+        store = tracker.server.open_store(wanted.root.path, known, url=wanted.store)
         history = tracker.server.open_history(wanted.root.path)
     except tracker.server.StoreError as error:
         raise CannotJoin(
@@ -207,11 +206,17 @@ def _tracker(app: web.Application, wanted: Wanted) -> tracker.server.Tracker:
         ) from error
     beside = [root.path for root in Tree(wanted.root).layers]
     return tracker.server.attach(
-        app, wanted.root.path, beside=beside, networks=networks, store=store, history=history
+        app, wanted.root.path, beside=beside, networks=known, store=store, history=history
     )
 
 
-def _bound(address: str, port: int) -> tuple[socket.socket, socket.socket]:
+def networks(wanted: Wanted) -> tracker.server.Networks:
+    allowed = [*tracker.server.PRIVATE, *own_networks(), *wanted.allow]
+    return tracker.server.Networks(allowed, wanted.trust_proxy, wanted.rooms)
+
+
+def bound(address: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """Raises CannotJoin."""
     try:
         return tracker.server.bind(address, port)
     except OSError as error:

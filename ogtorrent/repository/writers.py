@@ -9,9 +9,10 @@ import signal
 from pathlib import Path
 
 from ogtorrent.errors import UnfitImage
+from ogtorrent.mounts import table
+from ogtorrent.mounts.table import Mounted
 from ogtorrent.words import words
 
-MOUNTS = Path("/proc/self/mountinfo")
 REMOTE = frozenset(("nfs", "nfs4", "cifs", "smb3"))
 
 
@@ -40,21 +41,16 @@ def is_open_for_writing(path: Path) -> bool:
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except OSError as error:
         device = os.fstat(descriptor).st_dev
-        return error.errno == errno.EAGAIN and not is_remote(device, MOUNTS.read_text(errors="replace"))
+        return error.errno == errno.EAGAIN and not is_remote(device, table.read())
     finally:
         os.close(descriptor)
     return False
 
 
-def is_remote(device: int, mounts: str) -> bool:
-    """Whether a file system is another machine's, as proc(5) tells it in `mountinfo`.
+def is_remote(device: int, mounts: tuple[Mounted, ...]) -> bool:
+    """Whether a file system is another machine's.
 
     Without a delegation of its server, NFS refuses every lease with the error that means a writer
     (nfs4_add_lease); so does SMB without an oplock (cifs_setlease).
     """
-    number = f"{os.major(device)}:{os.minor(device)}"
-    for line in mounts.splitlines():
-        place, _, kind = line.partition(" - ")
-        if place.split()[2] == number:
-            return kind.split()[0] in REMOTE
-    return False
+    return next((one.kind in REMOTE for one in mounts if one.device == device), False)

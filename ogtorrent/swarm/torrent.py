@@ -94,6 +94,7 @@ class Torrent:
         self.tracker_trouble = ""  # what the tracker said last, where it was a refusal or none
         self.is_refused = False  # by the tracker, which does not know this version any more
         self._tracker_is_there = False
+        self.damaged = 0  # bytes of a seed that are not what was published
         self.web_trouble = ""  # why a web seed will give nothing any more
         self.calls = Schedule()
 
@@ -362,7 +363,7 @@ class Torrent:
             return
         status = self._handle.status()
         if not status.is_seeding:
-            left = self.metainfo.size - status.total_wanted_done
+            self.damaged = left = self.metainfo.size - status.total_wanted_done
             log.error(
                 "%s: %d of its bytes are not what was published or cannot be read, and are not seeded; "
                 "check the disk and write the image anew",

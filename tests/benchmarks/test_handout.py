@@ -66,6 +66,7 @@ def test_an_ordinary_tracker_tells_everybody_of_everybody_while_they_are_few_and
     assert 500 < sum(map(len, great)) / len(great) < 650
 
 
+@pytest.mark.room
 @pytest.mark.parametrize("site", [Site(2, 8, uplink=None), Site(10, 10, uplink=10)])
 def test_rooms_first_keeps_more_inside_than_the_whole_swarm_in_no_more_time(site: Site) -> None:
     ours, ordinary = (flow_of(name, site) for name in ("rooms first", "whole swarm"))
@@ -75,6 +76,7 @@ def test_rooms_first_keeps_more_inside_than_the_whole_swarm_in_no_more_time(site
     assert ours.time < ordinary.time + 0.1
 
 
+@pytest.mark.room
 def test_a_narrow_uplink_is_full_for_longer_where_more_goes_over_it() -> None:
     site = Site(5, 10)
     ours, ordinary = (flow_of(name, site) for name in ("rooms first", "whole swarm"))
@@ -82,6 +84,7 @@ def test_a_narrow_uplink_is_full_for_longer_where_more_goes_over_it() -> None:
     assert ours.inside > ordinary.inside
 
 
+@pytest.mark.room
 def test_a_simulation_is_the_same_each_time() -> None:
     assert simulate(Site(2, 4), "rooms first") == simulate(Site(2, 4), "rooms first")
 

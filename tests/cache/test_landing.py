@@ -120,6 +120,7 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.room
 @pytest.mark.parametrize("state", ["linked", "linked and moved", "moved"])
 def test_a_landing_that_was_cut_is_finished_without_a_download(
     server: Server, seat: Seats, state: str

@@ -11,6 +11,7 @@ from machines import environment
 
 from ogtorrent.cache import partition
 from ogtorrent.errors import NoCache, NotWritable
+from ogtorrent.mounts import cache as mounted_cache
 
 # Not CACHE: the machine that runs the tests may have one, and it is not theirs to write to.
 LABEL = f"OG{secrets.token_hex(6)}"
@@ -40,11 +41,11 @@ def test_a_cache_whose_home_is_a_file_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_the_label_is_the_one_of_opengnsys() -> None:
-    assert partition.LABEL == "CACHE"
+    assert mounted_cache.LABEL == "CACHE"
 
 
 def test_without_a_partition_of_that_label_a_directory_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partition, "LABEL", LABEL)
+    monkeypatch.setattr(mounted_cache, "LABEL", LABEL)
     with pytest.raises(NoCache) as refused:
         partition.find(None)
     assert refused.value.exit_code == 15
@@ -65,7 +66,8 @@ def device(tmp_path: Path) -> Iterator[Path]:
 
 
 def found() -> subprocess.CompletedProcess[str]:
-    program = f"from ogtorrent.cache import partition as p; p.LABEL = {LABEL!r}; print(p.find(None))"
+    program = f"from ogtorrent.mounts import cache; cache.LABEL = {LABEL!r}; "
+    program += "from ogtorrent.cache import partition; print(partition.find(None))"
     return subprocess.run([sys.executable, "-c", program], env=environment(), capture_output=True, text=True)
 
 
@@ -73,7 +75,7 @@ def found() -> subprocess.CompletedProcess[str]:
 @pytest.mark.root
 def test_the_partition_labelled_cache_is_found_where_it_is_mounted(device: Path, tmp_path: Path) -> None:
     unmounted = found()
-    assert "NoCache" in unmounted.stderr and f"mount {device}" in unmounted.stderr
+    assert "NoCache" in unmounted.stderr and "ogtorrent mount cache" in unmounted.stderr
     for name in ("cache", "a cache with spaces", "caché"):
         place = tmp_path / name
         place.mkdir()

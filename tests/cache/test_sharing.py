@@ -93,7 +93,7 @@ def test_what_came_from_the_cache_is_told_in_words(filled: tuple[Server, Seat, M
     ran = ogtorrent(
         "update-cache", server.address, "/", "windows.img", "--cache", pc.cache, "--address", pc.address
     )
-    assert ran.returncode == 0 and "75 % of it was in the cache already" in ran.stdout
+    assert ran.returncode == 0 and "75 % of it was on this PC already" in ran.stdout
 
 
 def test_what_another_image_has_is_taken_wherever_it_stands(filled: tuple[Server, Seat, Metainfo]) -> None:

@@ -160,6 +160,7 @@ def test_a_directory_image_is_filled_and_rebuilt(served: Server, seat: Seats) ->
     ]  # fmt: skip
 
 
+@pytest.mark.room
 def test_what_is_up_to_date_is_not_read_and_verify_mends_just_the_damage(
     filled: tuple[Server, Seat, Path],
 ) -> None:
@@ -326,6 +327,7 @@ def test_a_seat_that_stays_fills_another_when_the_servers_seed_is_gone(
     assert late.code == 23 and "does not answer" in late.said
 
 
+@pytest.mark.room
 def test_a_leecher_takes_and_is_gone(server: Server, seat: Seats) -> None:
     windows, pc = server.ready("windows.img"), seat()
     assert pc.update(server.address, "windows.img", "--session", "leecher:600").done.seeding == 0
@@ -371,6 +373,7 @@ def told(update_or_run: object, code: int, *words: str) -> None:
         assert word in said
 
 
+@pytest.mark.room
 def test_an_unknown_image_is_told_with_near_names(filled: tuple[Server, Seat, Path]) -> None:
     server, pc, _ = filled
     update = pc.update(server.address, "window.img", subdir="/aula1")
@@ -379,6 +382,7 @@ def test_an_unknown_image_is_told_with_near_names(filled: tuple[Server, Seat, Pa
     told(pc.update(server.address, "debian.iso"), 2, f"http://{server.address}/catalogue")
 
 
+@pytest.mark.room
 def test_a_locked_image_is_told_as_such(served: Server, seat: Seats) -> None:
     image(served.root / "windows.img", SIZE)
     (served.root / "windows.img.lock").touch()
@@ -466,6 +470,7 @@ def liar() -> Iterator[Callable[[bytes], str]]:
         listener.close()
 
 
+@pytest.mark.room
 def test_a_hostile_torrent_is_refused_and_nothing_is_written(
     liar: Callable[[bytes], str], seat: Seats, tmp_path: Path
 ) -> None:

@@ -67,7 +67,7 @@ def group(tmp_path: Path) -> Path:
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
     place = tmp_path / "target"
-    place.mkdir()
+    (place / "lost+found").mkdir(parents=True)
     return place
 
 
@@ -237,6 +237,7 @@ def test_a_target_that_changes_meanwhile_leads_nowhere_else(
     assert list(outside.iterdir()) == []
 
 
+@pytest.mark.room
 def test_whoever_swaps_directories_between_two_steps_gets_nothing_written_outside(
     tmp_path: Path, group: Path
 ) -> None:
@@ -320,6 +321,16 @@ def test_a_target_that_is_none(target: Path, group: Path) -> None:
     assert refusal.value.exit_code == 3
 
 
+def test_where_a_partition_was_to_be_mounted_nothing_is_written(tmp_path: Path, group: Path) -> None:
+    write(group / "etc/hosts")
+    place = tmp_path / "sda2"
+    place.mkdir()
+    for dry_run in (True, False):
+        with pytest.raises(NoTarget, match="nothing is mounted there"):
+            laid(place, group, dry_run=dry_run)
+    assert list(place.iterdir()) == []
+
+
 def test_an_overlay_that_is_not_as_its_manifest_says_changes_nothing(target: Path, group: Path) -> None:
     write(group / "a", "whole")
     write(group / "b", "whole")
@@ -331,7 +342,7 @@ def test_an_overlay_that_is_not_as_its_manifest_says_changes_nothing(target: Pat
     (group / "b").symlink_to("/etc/passwd")
     with pytest.raises(CorruptImage):
         lay(target, merged, False)
-    assert list(target.iterdir()) == []
+    assert {path.name for path in target.iterdir()} == {"lost+found"}
 
 
 def remount(place: Path, how: str) -> None:
@@ -413,6 +424,7 @@ def test_what_runs_as_its_owner_does_not_run_as_another(target: Path, tmp_path: 
     assert stat.S_IMODE((target / "tool").stat().st_mode) == 0o755
 
 
+@pytest.mark.room
 def test_a_run_that_is_killed_at_any_step_leaves_nothing_after_the_next(tmp_path: Path, group: Path) -> None:
     for path in ("etc/hosts", "new/deep/file", "folder", "file/in it", "lib/inside"):
         write(group / path, "overlay")
@@ -491,7 +503,7 @@ def test_whatever_links_stand_there_nothing_is_laid_outside_and_a_second_run_cha
     home = tmp_path_factory.mktemp("hostile")
     target, outside, group = home / "target", home / "outside", home / "group"
     outside.mkdir()
-    grow(target, image)
+    grow(target, image or {"b": "folder"})
     grow(group, overlay or dict.fromkeys(("a/b/c", "b/a", "c/c/a"), "file"))
     refused = why(laid(target, group)).keys()
     before = gather(target, "target")

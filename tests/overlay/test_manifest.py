@@ -134,7 +134,7 @@ def test_whatever_a_manifest_says_nothing_is_laid_outside(
 ) -> None:
     home = tmp_path_factory.mktemp("hostile")
     target, place = home / "target", home / "overlay"
-    for directory in (target, place / "a", place / "b"):
+    for directory in (target / "c", place / "a", place / "b"):
         directory.mkdir(parents=True)
     for path in ("a/a", "a/b", "b/a", "link"):
         (place / path).write_text("x")

@@ -310,6 +310,7 @@ def test_the_shell_does_the_same_beside_the_server(
     assert command("repo", "client", "remove", "pc01", "--root", top)[0] == 2
 
 
+@pytest.mark.room
 def test_a_server_that_starts_finishes_what_was_cut(serve: Callable[..., Server], top: Path) -> None:
     kept, now = Kept(Tree(recognise(top))), datetime(2026, 9, 21)
     kept.change(lambda old: [Change(None, Group("a"))], now)
@@ -322,6 +323,7 @@ def test_a_server_that_starts_finishes_what_was_cut(serve: Callable[..., Server]
     assert (top / "groups/b/windows.img").is_dir()
 
 
+@pytest.mark.room
 def test_the_inventory_of_a_university_is_taken_whole(serve: Callable[..., Server], top: Path) -> None:
     console = Console(serve(top))
     clients = [{"name": f"pc{n}", "group": "lab", "ip": f"10.0.{n >> 8}.{n & 255}"} for n in range(4000)]
@@ -331,6 +333,7 @@ def test_the_inventory_of_a_university_is_taken_whole(serve: Callable[..., Serve
     assert len(console.ask("GET", "/clients")[1]["clients"]) == 4000
 
 
+@pytest.mark.room
 def test_the_overlays_of_a_group_that_is_renamed_apply_all_the_time(
     serve: Callable[..., Server], top: Path
 ) -> None:

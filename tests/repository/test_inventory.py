@@ -145,6 +145,7 @@ def test_one_inventory_becomes_another_in_one_step_and_its_overlays_follow(tree:
     assert overlays(tree)["again"] == "groups/new"
 
 
+@pytest.mark.room
 def test_a_kill_at_any_step_leaves_the_one_state_or_the_other(tmp_path: Path) -> None:
     whole = made(tmp_path / "whole")
     filled(whole)

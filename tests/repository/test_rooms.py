@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
+import pytest
 from machines import NETWORK, Server, published, until
 
 from ogtorrent.layout import Layout, Tree, recognise
@@ -24,6 +25,7 @@ def known(tree: Tree, **clients: tuple[str, str]) -> None:
     (tree.home / "new").rename(tree.home / "inventory.json")
 
 
+@pytest.mark.room
 def test_a_change_of_the_inventory_is_on_the_page_at_once(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:

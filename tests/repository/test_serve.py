@@ -81,6 +81,7 @@ def test_an_image_waits_for_its_lock_and_for_its_writer(served: Server) -> None:
     served.ready("locked.img")
 
 
+@pytest.mark.room
 def test_a_lock_beside_a_published_image_is_told_and_its_end_too(served: Server) -> None:
     place = image(served.root / "windows.img", 1000)
     found = served.ready("windows.img")
@@ -134,6 +135,7 @@ def test_strange_torrents_and_names_in_the_tree_harm_nobody(served: Server) -> N
     until(lambda: served.state("good.img") == "unknown")
 
 
+@pytest.mark.room
 def test_a_restart_over_unchanged_images_hashes_nothing_and_announces_everything(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:
@@ -193,6 +195,7 @@ def test_sigterm_ends_it_also_in_the_middle_of_a_long_read(
     assert standing(root / "small.img") == [True, True, True]
 
 
+@pytest.mark.room
 def test_sigterm_announces_that_the_seed_has_stopped(serve: Callable[..., Server], tmp_path: Path) -> None:
     published(tmp_path / "images" / "windows.img", tmp_path / "images", 1000)
     server = serve(tmp_path / "images")
@@ -207,6 +210,7 @@ def test_a_port_in_use_is_told_in_a_sentence(served: Server, tmp_path: Path) -> 
     assert served.address in ran.stderr and "--listen" in ran.stderr and "Traceback" not in ran.stderr
 
 
+@pytest.mark.room
 def test_a_peer_port_in_use_is_told_too_and_no_other_is_taken_for_it(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -240,6 +244,7 @@ def test_an_address_to_listen_on_that_is_none_is_a_matter_of_form(
     assert "ADDRESS:PORT" in said or "65535" in said
 
 
+@pytest.mark.room
 def test_a_layout_that_is_given_overrides_the_one_that_is_recognised(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:
@@ -251,6 +256,7 @@ def test_a_layout_that_is_given_overrides_the_one_that_is_recognised(
     assert (server.entry("aula1/windows.img")["layout"], found.name) == ("legacy", "images")
 
 
+@pytest.mark.room
 def test_an_unknown_image_is_answered_with_near_names(served: Server) -> None:
     names = ("aula1/windows10.img", "aula2/linux.img", "aula2/other.img")
     for name in names:

@@ -61,6 +61,7 @@ def test_who_is_allowed_may_announce_besides_the_private_networks_and_a_room_is_
     assert len(apart[b"peers"]) == 6 * (4 + 1 + 1)
 
 
+@pytest.mark.room
 def test_servers_on_one_store_hand_out_each_others_seeds(
     valkey: Valkey, serve: Callable[..., Server], tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from machines import Server, image, until
 
 from ogtorrent.layout import ImagePath, Root, recognise
@@ -44,6 +45,7 @@ def test_an_image_keeps_its_session_and_a_copy_gets_another(tmp_path: Path) -> N
     assert published(root, "a.img").read_text() == "9000:mine"
 
 
+@pytest.mark.room
 def test_the_server_gives_a_session_to_what_was_published_before_and_takes_it_back_with_the_image(
     tmp_path: Path, serve: Callable[..., Server]
 ) -> None:
@@ -71,6 +73,7 @@ def ask(server: Server, image: str, body: object = None) -> tuple[int, dict[str,
         return error.code, json.load(error)
 
 
+@pytest.mark.room
 def test_seats_join_one_session_that_waits_for_more(served: Server) -> None:
     found = served.ready(image(served.root / "windows.img", 1000).name)
     image(served.root / "clone.img" / "sda1", 1000)
@@ -95,6 +98,7 @@ def test_seats_join_one_session_that_waits_for_more(served: Server) -> None:
     assert ask(served, "unknown.img")[0] == 404
 
 
+@pytest.mark.room
 def test_a_seat_holds_up_one_session_however_many_it_asks_for(served: Server) -> None:
     names = [f"{number}.img" for number in range(6)]
     for number, name in enumerate(names):

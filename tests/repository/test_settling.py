@@ -9,6 +9,7 @@ from machines import image
 
 from ogtorrent.errors import UnfitImage
 from ogtorrent.layout import ImagePath, recognise
+from ogtorrent.mounts.table import parse
 from ogtorrent.repository.publish import Contents
 from ogtorrent.repository.settling import QUIET, Busy, Sight, has_settled, look, wait
 from ogtorrent.repository.writers import is_remote
@@ -89,4 +90,4 @@ MOUNTS = """\
 def test_a_lease_that_a_network_file_system_refuses_tells_of_no_writer(
     major: int, minor: int, remote: bool
 ) -> None:
-    assert is_remote(os.makedev(major, minor), MOUNTS) is remote
+    assert is_remote(os.makedev(major, minor), parse(MOUNTS)) is remote

@@ -55,19 +55,37 @@ class Machine:
     @contextmanager
     def booted(self, namespace: Path, log: Path, *options: str) -> Iterator[Booted]:
         """Switch it on, with the network of a namespace; switched off at the end, however that comes."""
-        words = ["systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", *options]
-        words += [f"--directory={self.root}", f"--network-namespace-path={namespace}"]
-        with log.open("wb") as console:
-            process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True
-            )
-        try:
-            until(lambda: _first(process) is not None, "the machine starts", log=log)
-            booted = Booted(_first(process) or 0)
+        words = ["--boot", f"--network-namespace-path={namespace}", *options]
+        with self._running("systemd", words, log) as first:
+            booted = Booted(first)
             until(booted.is_up, "the machine is up", log=log)
             yield booted
+
+    @contextmanager
+    def live(self, log: Path, *options: str) -> Iterator[Booted]:
+        """As it is from a DVD: its root can be read alone, /run, /tmp and /dev/shm are memory; nothing runs
+        there by itself, and its only network is its loopback."""
+        words = ["--read-only", "--private-network", "--as-pid2", *options, "sleep", "infinity"]
+        with self._running("sleep", words, log) as first:
+            yield Booted(first)
+
+    @contextmanager
+    def _running(self, name: str, words: list[str], log: Path) -> Iterator[int]:
+        """A container of these words, until its process of that name ends."""
+        always = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--directory={self.root}"]
+        with log.open("wb") as console:
+            process = subprocess.Popen(
+                [*always, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+            )
+        try:
+            until(lambda: _first(process, name) is not None, "the machine starts", log=log)
+            yield _first(process, name) or 0
         finally:
-            first = _first(process)
+            first = _first(process, name)
             if first is not None:
                 os.kill(first, 9)
             process.wait(30)
@@ -108,11 +126,11 @@ def machine(tree: Path, folder: Path) -> Iterator[Machine]:
             shutil.rmtree(one)
 
 
-def _first(process: subprocess.Popen[bytes]) -> int | None:
-    """systemd in the container, once it is that and no longer a child that makes it ready."""
+def _first(process: subprocess.Popen[bytes], name: str) -> int | None:
+    """What runs in the container, once it is that and no longer a child that makes it ready."""
     assert process.poll() is None, "the machine has gone off"
-    for child in psutil.Process(process.pid).children():
-        if child.name() == "systemd":
+    for child in psutil.Process(process.pid).children(recursive=True):
+        if child.name() == name:
             return child.pid
     return None
 

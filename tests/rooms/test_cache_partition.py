@@ -55,8 +55,8 @@ def test_the_cache_is_found_by_its_label_and_filled(tmp_path: Path) -> None:
 def test_a_cache_that_is_not_mounted_is_refused_with_the_way_to_mount_it(tmp_path: Path) -> None:
     with cache_device(tmp_path, 16) as device, lesson(tmp_path) as (repository, seat):
         told = seat.update(repository, SMALL).fails(NO_CACHE)
-        assert f"{device} has the label CACHE but is not mounted" in told
-        assert f"mount {device} /mnt/{device.name}" in told
+        assert f"the partition {device} is not mounted" in told
+        assert "ogtorrent mount cache" in told
 
 
 def test_a_machine_without_a_cache_is_told_how_to_have_one(tmp_path: Path) -> None:

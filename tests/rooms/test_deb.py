@@ -62,7 +62,7 @@ def test_lintian_finds_no_error(package: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("unit", ["ogtorrent", "ogtorrent-cache"])
+@pytest.mark.parametrize("unit", ["ogtorrent", "ogtorrent-cache", "ogtorrent-disk@"])
 def test_systemd_finds_the_service_little_exposed(unit: str) -> None:
     words = ["systemd-analyze", "security", "--offline=true", "--threshold=30", "--no-pager"]
     done = subprocess.run(

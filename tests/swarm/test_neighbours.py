@@ -7,6 +7,7 @@ from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from machines import DEADLINE, NETWORK, image, until
@@ -73,6 +74,7 @@ def test_a_call_is_heard_in_the_own_room_alone_and_not_by_the_caller() -> None:
         assert (address, call.port, call.info_hashes) == (SEAT, 6883, (WINDOWS,))
 
 
+@pytest.mark.room
 async def test_a_seat_that_no_tracker_answers_is_met_by_one_that_is_whole(tmp_path: Path) -> None:
     source = tmp_path / "images" / "windows.img"
     image(source, 1_000_000)

@@ -176,6 +176,7 @@ def test_an_access_log_has_a_line_for_each_request(
     assert [STAMP.sub("", line) for line in lines] == LINES
 
 
+@pytest.mark.room
 def test_an_access_log_that_was_moved_goes_on_in_a_new_file(
     start: Callable[..., Running], publish: Publish, tmp_path: Path
 ) -> None:
@@ -189,6 +190,7 @@ def test_an_access_log_that_was_moved_goes_on_in_a_new_file(
     assert [len(one.read_text().splitlines()) for one in (log, tmp_path / ".access.1")] == [1, 1]
 
 
+@pytest.mark.room
 def test_an_access_log_can_be_standard_error(start: Callable[..., Running], publish: Publish) -> None:
     image = publish("aula1/a")
     running = start("--access-log", "-")
@@ -206,6 +208,7 @@ def test_an_access_log_that_cannot_be_written_is_refused(
     assert str(tmp_path / log) in refused(tmp_path, "--access-log", tmp_path / log)[1].replace("\n", "")
 
 
+@pytest.mark.room
 def test_an_access_log_on_a_full_disk_is_told_of_once_and_keeps_nobody_out(
     start: Callable[..., Running], publish: Publish
 ) -> None:

@@ -78,6 +78,7 @@ class Exchange:
         writer.close()
 
 
+@pytest.mark.room
 @pytest.mark.parametrize("proxies", ["127.0.0.0/8", "10.0.0.0/8"], ids=["by a proxy", "by the short way"])
 async def test_no_bytes_over_tcp_are_a_fault_or_stay(
     tmp_path: Path, publish: Publish, without_pause: None, until: Until, rng: random.Random,

@@ -201,6 +201,7 @@ def test_the_interval_follows_the_load(peers: int, seconds: int) -> None:
     assert interval_for(peers) == seconds
 
 
+@pytest.mark.room
 async def test_the_interval_counts_the_peers_of_all_swarms(store: Store) -> None:
     for image in (b"a" * 20, b"b" * 20):
         for seat in range(600):

@@ -42,6 +42,7 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.room
 @pytest.mark.parametrize(
     ("file", "old", "new", "told"),
     [

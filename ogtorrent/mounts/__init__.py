@@ -1,0 +1,1 @@
+"""What of images is elsewhere, made a directory here: repositories, caches, removable disks."""

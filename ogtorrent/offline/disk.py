@@ -1,0 +1,130 @@
+"""The disk that a cache stands on, as far as it matters to what boots from it. Read from sysfs and blkid."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ogtorrent.errors import NoCache, NotWritable
+from ogtorrent.offline.programs import run
+from ogtorrent.words import words
+
+MOUNTS = Path("/proc/self/mountinfo")
+SECTOR = 512  # bytes; sysfs and blkid count in these whatever the disk does
+ESP_TYPES = ("c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "0xef")  # UEFI 2.10, 5.3.3 and 5.2.2
+BIOS_BOOT_TYPE = "21686148-6449-6e6f-744e-656564454649"  # GRUB manual, 3.4
+BOOTABLE = ("ext2", "ext3", "ext4", "xfs")  # that GRUB and live-boot read
+
+
+@dataclass(frozen=True)
+class Mount:
+    source: str  # major:minor
+    inside: str  # the directory of the file system that is seen
+    at: Path
+    kind: str
+
+
+@dataclass(frozen=True)
+class Partition:
+    device: Path
+    start: int  # sectors
+    size: int  # sectors
+    type: str = ""
+    filesystem: str = ""
+    uuid: str = ""  # of the file system
+    label: str = ""
+
+    @property
+    def is_esp(self) -> bool:
+        return self.type in ESP_TYPES and self.filesystem == "vfat"
+
+
+@dataclass(frozen=True)
+class Disk:
+    """`inside` is the cache's directory in its partition, `/` where it is all of it."""
+
+    device: Path
+    table: str  # `gpt` or `dos`
+    partitions: tuple[Partition, ...]
+    cache: Partition
+    inside: PurePosixPath
+
+    @property
+    def esp(self) -> Partition | None:
+        return next((one for one in self.partitions if one.is_esp), None)
+
+    @property
+    def embedding(self) -> int:
+        """Bytes for GRUB's core: of the BIOS boot partition or before the first one. 0: there are none."""
+        if self.table == "gpt":
+            sizes = [one.size for one in self.partitions if one.type == BIOS_BOOT_TYPE]
+            return max(sizes, default=0) * SECTOR
+        return max(0, min(one.start for one in self.partitions) - 1) * SECTOR
+
+
+def mounts() -> list[Mount]:
+    """proc(5): mount id, parent, major:minor, root, mount point, options, ... - type, source, ..."""
+    found = []
+    for line in os.fsdecode(MOUNTS.read_bytes()).splitlines():
+        fields = line.split()
+        kind = fields[fields.index("-") + 1]
+        found.append(Mount(fields[2], _plain(fields[3]), Path(_plain(fields[4])), kind))
+    return found
+
+
+def _plain(field: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field)
+
+
+def of(cache: Path) -> Disk:
+    """Raises NoCache where nothing could boot from there, NotWritable, MissingProgram."""
+    there = cache.resolve()
+    above = [mount for mount in mounts() if there.is_relative_to(mount.at)]
+    mount = max(enumerate(above), key=lambda pair: (len(pair[1].at.parts), pair[0]))[1]
+    system = Path("/sys/dev/block", mount.source)
+    if not (system / "partition").exists():
+        raise NoCache(
+            words("{cache} is not on a partition of a disk", cache=cache),
+            words("Only a partition can be booted from."),
+        )
+    system = system.resolve()
+    whole = system.parent
+    siblings = [path for path in whole.iterdir() if (path / "partition").exists()]
+    partitions = sorted(map(_partition, siblings), key=lambda one: one.start)
+    own = next(one for one in partitions if one.device.name == _device(system).name)
+    if own.filesystem not in BOOTABLE:
+        raise NoCache(
+            words("GRUB reads no {kind}", kind=own.filesystem or mount.kind),
+            words("Use one of {kinds} for a cache that boots.", kinds=", ".join(BOOTABLE)),
+        )
+    inside = PurePosixPath(mount.inside, there.relative_to(mount.at))
+    table = _probed(_device(whole)).get("PTTYPE", "")
+    return Disk(_device(whole), table, tuple(partitions), own, inside)
+
+
+def _device(system: Path) -> Path:
+    """sysfs writes `!` where the name below /dev has a slash."""
+    return Path("/dev", system.name.replace("!", "/"))
+
+
+def _partition(system: Path) -> Partition:
+    told = _probed(_device(system))
+    return Partition(
+        _device(system),
+        int((system / "start").read_text()),
+        int((system / "size").read_text()),
+        told.get("PART_ENTRY_TYPE", ""),
+        told.get("TYPE", ""),
+        told.get("UUID", ""),
+        told.get("LABEL", ""),
+    )
+
+
+def _probed(device: Path) -> dict[str, str]:
+    if not os.access(device, os.R_OK):
+        raise NotWritable(device, words("only root may look at it"))
+    ran = run("blkid", "-p", "-o", "export", device)  # ends with 2 where nothing is recognised
+    lines = ran.stdout.decode(errors="replace").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)

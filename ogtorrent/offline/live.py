@@ -1,0 +1,254 @@
+"""A live system: kernel, initrd and root in a squashfs; where one is found, and how it comes into a cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from ogtorrent.errors import CacheFull, MissingProgram, NoLiveSystem, NotWritable
+from ogtorrent.files import exchange, remove, sync_directory, write_whole
+from ogtorrent.offline.disk import mounts
+from ogtorrent.offline.programs import done, program
+from ogtorrent.words import words
+
+RUNNING = "running"  # the system that is running, instead of a folder
+MAKING = ".making"  # the folder of a live system that is not whole yet
+FACTS = "live.json"  # what is known of a live system, in its folder
+PREFIX = "live-"
+CHUNK = 2**20  # bytes
+# Of a running system: what is made anew at each start, is somebody's own, or is of this disk alone.
+LEFT_OUT = (
+    "dev/*",
+    "etc/fstab",
+    "home/*",
+    "lost+found",
+    "media/*",
+    "mnt/*",
+    "proc/*",
+    "run/*",
+    "sys/*",
+    "tmp/*",
+    "var/cache/apt/*",
+    "var/tmp/*",
+)
+# Directories that may be file systems of their own and still are the system.
+OWN = {
+    Path("/", part) for part in ("", "boot", "opt", "srv", "usr", "usr/local", "var", "var/lib", "var/log")
+}
+SHRINKS = 0.5  # at most, as a squashfs: what a system's files are of their size
+OGLIVE = ("ogvmlinuz", "oginitrd.img", "ogclient.sqfs")
+DEBIAN = ("vmlinuz", "initrd.img", "root.squashfs")
+
+
+class Kind(StrEnum):
+    """What its initrd is, and with it how that finds the root."""
+
+    LIVE_BOOT = "live-boot"  # Debian's
+    OGLIVE = "oglive"  # OpenGnsys's
+
+
+@dataclass(frozen=True)
+class Source:
+    """`kernel`, `initrd`, `root`: files to copy; the latter are None where they have to be made.
+
+    `stamp` differs when the source does.
+    """
+
+    where: str  # a folder, or RUNNING
+    kind: Kind
+    kernel: Path
+    initrd: Path | None
+    root: Path | None
+    stamp: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Live:
+    """A live system in a cache. `files`: sizes in bytes and SHA-256, by name."""
+
+    folder: str
+    kind: Kind
+    kernel: str
+    initrd: str
+    where: str
+    stamp: Mapping[str, Any]
+    files: Mapping[str, tuple[int, str]]
+
+    @property
+    def size(self) -> int:
+        return sum(size for size, _ in self.files.values())
+
+
+def source(where: str) -> Source:
+    """Look for a live system. Raises NoLiveSystem, MissingProgram."""
+    if where != RUNNING:
+        return _in_folder(Path(where))
+    arguments = Path("/proc/cmdline").read_text().split()
+    told = dict(argument.partition("=")[::2] for argument in arguments)
+    if told.get("boot") == "live":
+        media = Path("/run/live/medium", told.get("live-media-path", "live").lstrip("/"))
+        return _in_folder(media, RUNNING)
+    if "oglivedir" in told:
+        return _in_folder(Path("/opt/oglive/tftpboot", told["oglivedir"]), RUNNING)
+    return _installed()
+
+
+def _in_folder(folder: Path, where: str = "") -> Source:
+    """OpenGnsys's three files, or a kernel, an initrd and a squashfs as Debian's live images have them."""
+    where = where or str(folder.absolute())
+    if not folder.is_dir():
+        raise NoLiveSystem(where, words("{path} is no directory", path=folder))
+    if all((folder / name).is_file() for name in OGLIVE):
+        return _source(where, Kind.OGLIVE, [folder / name for name in OGLIVE])
+    if (folder / "live").is_dir():
+        folder = folder / "live"
+    found = []
+    for what in ("vmlinuz*", "initrd*", "*.squashfs"):
+        fitting = [path for path in folder.glob(what) if path.is_file()]
+        if not fitting:
+            raise NoLiveSystem(where, words("it holds no {what}", what=what))
+        found.append(max(fitting, key=lambda path: (path.stat().st_mtime_ns, path.name)))
+    return _source(where, Kind.LIVE_BOOT, found)
+
+
+def _source(where: str, kind: Kind, files: list[Path]) -> Source:
+    kernel, initrd, root = files
+    stamp = {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
+    return Source(where, kind, kernel, initrd, root, stamp)
+
+
+def _installed() -> Source:
+    """The system on this PC's disk: its kernel; an initrd and a root that are made of it."""
+    release = platform.release()
+    kernel = Path("/boot", f"vmlinuz-{release}")
+    if not kernel.is_file():
+        raise NoLiveSystem(RUNNING, words("the kernel that runs is not at {path}", path=kernel))
+    if not Path("/usr/share/initramfs-tools/scripts/live").exists():
+        raise MissingProgram("live-boot", "live-boot")
+    program("mkinitramfs")
+    program("mksquashfs")
+    packages = Path("/var/lib/dpkg/status")  # changes when anything is installed
+    changed = packages.stat().st_mtime_ns if packages.exists() else 0
+    return Source(RUNNING, Kind.LIVE_BOOT, kernel, None, None, {"kernel": release, "packages": changed})
+
+
+def read(home: Path, folder: str) -> Live | None:
+    """What stands in a folder of a cache."""
+    try:
+        told = json.loads((home / folder / FACTS).read_bytes())
+        files = {name: (int(size), str(digest)) for name, (size, digest) in told.pop("files").items()}
+        return Live(folder, Kind(told.pop("kind")), **told, files=files)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None  # none of ours, or cut: it is made anew
+
+
+def remove_others(home: Path, live: Live | None) -> None:
+    """Raises OSError."""
+    for path in home.glob(f"{PREFIX}*"):
+        if live is None or path.name != live.folder:
+            remove(path)
+
+
+def is_whole(home: Path, live: Live) -> bool:
+    """Whether each file has its size; the SHA-256 is for who doubts the disk."""
+    places = {home / live.folder / name: size for name, (size, _) in live.files.items()}
+    return all(path.is_file() and path.stat().st_size == size for path, size in places.items())
+
+
+def needed(source: Source, cache: Path) -> int:
+    """Bytes that it takes in a cache; a guess on the safe side where the root is yet to be made."""
+    copied = [path for path in (source.kernel, source.initrd, source.root) if path is not None]
+    size = sum(path.stat().st_size for path in copied)
+    if source.root is None:
+        size += int(SHRINKS * sum(_sizes(Path("/"), _left_out(cache)))) + 2**27  # and the initrd
+    return size
+
+
+def _sizes(root: Path, left_out: list[str]) -> Iterator[int]:
+    without = {root / one.removesuffix("/*") for one in left_out}
+    for directory, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if Path(directory, name) not in without]
+        for name in files:
+            try:
+                status = Path(directory, name).lstat()
+            except OSError:  # it has just gone
+                continue
+            yield status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+
+def _left_out(cache: Path) -> list[str]:
+    """Patterns below `/`, as `mksquashfs -wildcards` reads them."""
+    others = {mount.at for mount in mounts()} - OWN | {cache.resolve()}
+    literal = [f"{escaped(str(path.relative_to('/')))}/*" for path in sorted(others)]
+    return [*LEFT_OUT, *literal]
+
+
+def escaped(path: str) -> str:
+    return "".join(f"\\{letter}" if letter in "\\*?[]!" else letter for letter in path)
+
+
+def bring(source: Source, home: Path, cache: Path, free: int, tell: Callable[[str], None]) -> Live:
+    """Into a folder of its own, whole or not at all. Raises CacheFull, NotWritable, MissingProgram.
+
+    Nothing is written where `free` bytes do not do.
+    """
+    wanted = needed(source, cache)
+    if wanted > free:
+        raise CacheFull(words("the live system"), wanted, free, total=None)
+    making = home / MAKING
+    try:
+        remove(making)
+        making.mkdir(mode=0o700)
+        names = OGLIVE if source.kind is Kind.OGLIVE else DEBIAN
+        for name, origin in zip(names, (source.kernel, source.initrd, source.root), strict=True):
+            if origin is not None:
+                tell(words("copying {path}", path=origin))
+                shutil.copyfile(origin, making / name)
+                times = origin.stat()
+                os.utime(making / name, ns=(times.st_atime_ns, times.st_mtime_ns))
+        if source.initrd is None:
+            tell(words("making an initrd"))
+            done(making, "mkinitramfs", "-o", making / names[1], source.stamp["kernel"])
+        if source.root is None:
+            tell(words("making a squashfs of the running system"))
+            _squash(making / names[2], cache)
+        files = {name: _durable(making / name) for name in names}
+        version = hashlib.sha256("".join(digest for _, digest in files.values()).encode()).hexdigest()[:12]
+        live = Live(PREFIX + version, source.kind, names[0], names[1], source.where, source.stamp, files)
+        told = {name: value for name, value in vars(live).items() if name != "folder"}
+        write_whole(making / FACTS, json.dumps(told).encode())
+        if (home / live.folder).is_dir():  # the same once more, or damaged
+            exchange(making, home / live.folder)
+            remove(making)
+        else:
+            making.rename(home / live.folder)
+        sync_directory(home)
+    except OSError as error:
+        remove(making)
+        raise NotWritable.of(making, error) from error
+    except NotWritable:
+        remove(making)
+        raise
+    return live
+
+
+def _squash(place: Path, cache: Path) -> None:
+    # A quick compression: this runs in a classroom, perhaps on every PC of it.
+    packed = ("-comp", "zstd", "-Xcompression-level", "3", "-noappend", "-no-progress", "-quiet")
+    done(place, "mksquashfs", "/", place, *packed, "-wildcards", "-e", *_left_out(cache))
+
+
+def _durable(path: Path) -> tuple[int, str]:
+    """Its size and SHA-256, once the disk has it."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        return os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest()

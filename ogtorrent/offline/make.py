@@ -1,0 +1,154 @@
+"""Make a cache bootable. What could be booted before can be booted at every instant:
+
+the live system in a new folder, then the menu in one step, then the boot loaders, which lead to a menu that
+is there; at the end the live system before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ogtorrent.errors import (
+    AnothersBootLoader,
+    NoBootPlace,
+    NotWritable,
+    OfflineLocked,
+)
+from ogtorrent.files import remove, write_whole
+from ogtorrent.layout import offline_home
+from ogtorrent.offline import esp, grub, mbr, record
+from ogtorrent.offline.live import MAKING, bring, remove_others, source
+from ogtorrent.offline.look import Look, look
+from ogtorrent.offline.plan import DONE, Choice, Name, State
+from ogtorrent.words import words
+
+
+def make(
+    cache: Path,
+    images: Sequence[str],
+    where: str | None,
+    append: str | None,
+    choice: Choice | None,
+    tell: Callable[[str], None],
+) -> None:
+    """What is None is as it was asked for the last time.
+
+    Raises NoCache, NoLiveSystem, NoBootPlace, AnothersBootLoader, OfflineLocked, CacheFull, NotWritable,
+    MissingProgram; but for the last two, nothing was written then.
+    """
+    home = offline_home(cache)
+    with _alone(cache, home):
+        remove(home / MAKING)
+        before = record.read(home)
+        asked = replace(
+            before,
+            where=before.where if where is None else where,
+            append=before.append if append is None else append,
+            choice=before.choice if choice is None else choice,
+        )
+        there = look(cache, images, asked)
+        states = {part.name: part.state for part in there.parts()}
+        _check(there, states)
+        if states[Name.LIVE] not in DONE:
+            there = _bring(there, tell)
+        _keep(there, states)
+        record.write(home, replace(there.asked, begun=before.begun or states[Name.BIOS] not in DONE))
+        _show(there)
+        _start(there, states, tell)
+        remove_others(home, there.live)
+        tell(
+            words.plural(
+                "{cache} boots, with 1 image in its menu",
+                "{cache} boots, with {count} images in its menu",
+                len(images),
+                cache=cache,
+            )
+        )
+
+
+@contextlib.contextmanager
+def _alone(cache: Path, home: Path) -> Iterator[None]:
+    try:
+        home.mkdir(mode=0o700, exist_ok=True)
+        lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise NotWritable.of(home, error) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise OfflineLocked(cache) from None
+    finally:
+        os.close(lock)
+
+
+def _check(there: Look, states: dict[Name, State]) -> None:
+    """Before anything is written. Raises NoBootPlace, AnothersBootLoader, NoLiveSystem, NoCache."""
+    choice, loaders = there.asked.choice, there.loaders()
+    refused = [name for name in loaders if states[name] is State.IMPOSSIBLE]
+    if refused and (choice is not Choice.AUTO or len(refused) == len(loaders)):
+        raise NoBootPlace(
+            there.disk.device,
+            "; ".join(loaders[name].place for name in refused),
+            words("Make room for one, or leave boot loaders alone with --boot-loader none."),
+        )
+    if choice is Choice.AUTO:
+        for name, own, other in ((Name.BIOS, Choice.MBR, Choice.EFI), (Name.UEFI, Choice.EFI, Choice.MBR)):
+            if states[name] is State.ANOTHER:
+                beside = states[Name.UEFI if name is Name.BIOS else Name.BIOS]
+                replacing = own if beside is State.IMPOSSIBLE else Choice.BOTH
+                leaving = Choice.NONE if beside in (State.IMPOSSIBLE, State.ANOTHER) else other
+                raise AnothersBootLoader(loaders[name].place, loaders[name].another, replacing, leaving)
+    if there.source is None and states[Name.LIVE] not in DONE:
+        source(there.asked.where)  # says why there is none
+
+
+def _bring(there: Look, tell: Callable[[str], None]) -> Look:
+    assert there.source is not None
+    free = shutil.disk_usage(there.cache).free
+    live = bring(there.source, there.home, there.cache, free, tell)
+    tell(words("live system: {bytes}, {kind}", bytes=words.bytes(live.size), kind=str(live.kind)))
+    return replace(there, asked=replace(there.asked, live=live.folder))
+
+
+def _keep(there: Look, states: dict[Name, State]) -> None:
+    """What another system's boot loader was."""
+    if states[Name.BIOS] is State.ANOTHER:
+        mbr.keep_before(there.disk, there.home)
+    if states[Name.UEFI] is State.ANOTHER and there.esp is not None:
+        stands = there.esp.read(esp.LOADER)
+        assert stands is not None
+        there.esp.write(esp.BEFORE, stands)
+
+
+def _show(there: Look) -> None:
+    wanted, place = there.menu(), there.home / grub.MENU
+    if wanted is not None and (not place.exists() or place.read_text() != wanted):
+        write_whole(place, wanted.encode())
+
+
+def _start(there: Look, states: dict[Name, State], tell: Callable[[str], None]) -> None:
+    if states[Name.BIOS] not in DONE:
+        core = there.cores[Name.BIOS]
+        mbr.install(there.disk, there.home, core)
+        told = mbr.digest(there.disk, len(core))
+        record.write(there.home, replace(there.asked, digest=told, core=len(core), begun=False))
+        tell(words("GRUB for BIOS: {place}", place=there.disk.device))
+    if states[Name.UEFI] not in DONE and there.esp is not None:
+        there.esp.write(esp.LOADER, there.cores[Name.UEFI])
+        tell(words("GRUB for UEFI: {place}", place=there.esp.device))
+
+
+def show(cache: Path, images: Sequence[str]) -> None:
+    """The menu alone: images have come or gone. Raises OgtorrentError."""
+    home = offline_home(cache)
+    with _alone(cache, home):
+        asked = record.read(home)
+        # What boots is not looked at, so that this takes an instant.
+        _show(look(cache, images, replace(asked, choice=Choice.NONE)))

@@ -1,0 +1,55 @@
+"""What the kernel of the machine that runs the tests may lack: its clients of NFS and of SMB."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from rooms.laboratory import MEBIBYTE, until, write_random
+
+from benchmarks.room import Room
+
+from . import qemu, servers
+from .build import Live
+from .conftest import PC, Record
+from .site import REPO
+
+pytestmark = [pytest.mark.room, pytest.mark.root]
+
+SUITE = "/usr/lib/ogtorrent"
+
+
+def test_the_contract_of_mounts_is_kept_by_a_real_kernel(live: Live, record: Record) -> None:
+    with PC(live, record).from_network(None) as machine:
+        options = "-v -p no:cacheprovider -W ignore --basetemp=/tmp/suite"
+        command = f"cd {SUITE} && python3 -m pytest {options} -k '[nfs] or [smb]' tests/mounts/test_mount.py"
+        said = machine.run(command, seconds=1200)
+    passed = re.findall(r"::(test_\w+)\[(nfs|smb)\] PASSED", said)
+    by_protocol = {protocol: {name for name, by in passed if by == protocol} for protocol in ("nfs", "smb")}
+    assert by_protocol["nfs"] == by_protocol["smb"] and len(by_protocol["nfs"]) > 5, said
+    assert "skipped" not in said.splitlines()[-1], said
+
+
+def test_a_repository_that_is_mounted_is_published(live: Live, record: Record, tmp_path: Path) -> None:
+    """Though NFS 4 refuses a lease with the error that otherwise means that somebody writes."""
+    tree = tmp_path / REPO.lstrip("/")
+    write_random(tree / "images" / "linux.img", 3 * MEBIBYTE, seed=1)
+    for layer in ("groups", "clients"):
+        (tree / layer).mkdir()
+    with Room(seats=1) as room:
+        servers.nfs(room.repository, tree, REPO, tmp_path / "nfs")
+        qemu.plug(room.seats[0])
+        with PC(live, record).from_network(room.seats[0]) as machine:
+            machine.run(f"ogtorrent mount repo {room.repository.address} --root {REPO} --write")
+            lease = (
+                f"import fcntl; fcntl.fcntl(open('{REPO}/images/linux.img'), fcntl.F_SETLEASE, fcntl.F_RDLCK)"
+            )
+            refused = machine.run(f'python3 -c "{lease}"', code=1)
+            assert "BlockingIOError" in refused, refused
+            machine.run(f"ogtorrent serve {REPO} > /tmp/serve.log 2>&1 & server=$!")
+            try:
+                until((tree / "images" / "linux.img.torrent").exists, "the image is published")
+            finally:
+                machine.run("kill $server; wait $server; cat /tmp/serve.log")
+            machine.run(f"ogtorrent umount {REPO}")

@@ -1,0 +1,219 @@
+"""`mount cache` and `mount storage`, on real devices, by a PC that has `/mnt` and `/opt` to itself."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from machines import environment
+from rooms.disks import cache_device, loop_device
+
+from ogtorrent.mounts.blocks import Block, parse
+from ogtorrent.mounts.cache import among
+
+NO_DISK, LOCKED, CACHE_FAILED, NO_CACHE = 3, 4, 21, 15
+Devices = Callable[..., Path]
+
+
+def test_blkid_is_understood() -> None:
+    told = (
+        "DEVNAME=/dev/sda4\nLABEL=LA\\ CACHE\nUUID=1-2\nTYPE=ext4\nUSAGE=filesystem\n"
+        "PART_ENTRY_SCHEME=gpt\nPART_ENTRY_NAME=CACHE\nPART_ENTRY_TYPE=0fc6\n\n"
+        "DEVNAME=/dev/sda3\nPART_ENTRY_TYPE=0xca\n\nblkid: nonsense\n"
+    )
+    assert list(parse(told)) == [
+        Block(Path("/dev/sda4"), "LA CACHE", "1-2", "ext4", True, "CACHE", "0fc6"),
+        Block(Path("/dev/sda3"), part_type="0xca"),
+    ]
+
+
+def test_the_cache_is_found_by_its_label_then_the_partitions_name_then_its_type() -> None:
+    other = Block(Path("/dev/sda1"), label="DATA")
+    typed = Block(Path("/dev/sda2"), part_type="0xca")
+    old = Block(Path("/dev/sda3"), part_type="0xa7")
+    named = Block(Path("/dev/nvme0n1p4"), part_label="CACHE")
+    labelled = Block(Path("/dev/sdb1"), label="CACHE")
+    assert among([other, typed, named, labelled]) == [labelled]
+    assert among([other, typed, named]) == [named]
+    assert among([other, typed, old]) == [typed, old]
+    assert among([other]) == []
+
+
+class PC:
+    """What runs in a namespace of mounts of its own, over an empty `/mnt` and `/opt`."""
+
+    def __init__(self) -> None:
+        script = "mount -t tmpfs none /mnt; mount -t tmpfs none /opt; echo; exec sleep 600"
+        self.process = subprocess.Popen(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c", script], stdout=subprocess.PIPE
+        )
+        assert self.process.stdout is not None and self.process.stdout.readline()
+        self._inside = ["nsenter", f"--mount=/proc/{self.process.pid}/ns/mnt"]
+
+    def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        """A program, there."""
+        command = [*self._inside, *map(str, arguments)]
+        return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60)
+
+    def ogtorrent(self, *arguments: object, code: int = 0) -> str:
+        """A command, which is to end with that code, and what it said."""
+        ran = self.run(sys.executable, "-m", "ogtorrent", *arguments)
+        assert ran.returncode == code, ran.stdout + ran.stderr
+        assert "Traceback" not in ran.stderr and "unforeseen" not in ran.stderr
+        return ran.stdout + ran.stderr
+
+    def list(self, place: str) -> set[str]:
+        return set(self.run("ls", "-A", place).stdout.split())
+
+
+@pytest.fixture
+def pc() -> Iterator[PC]:
+    made = PC()
+    yield made
+    made.process.kill()  # its mounts go with it
+    made.process.wait()
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[Devices]:
+    """A block device, formatted by the program that is given."""
+    with ExitStack() as stack:
+
+        def make(*mkfs: str) -> Path:
+            name = f"disk-{secrets.token_hex(4)}"
+            made = stack.enter_context(loop_device(tmp_path / name, 24))
+            if mkfs:
+                subprocess.run([*mkfs, str(made)], check=True, capture_output=True)
+            return made
+
+        yield make
+
+
+def ext4(label: str) -> tuple[str, ...]:
+    return ("mkfs.ext4", "-q", "-L", label)
+
+
+real = [pytest.mark.room, pytest.mark.root]
+
+
+class TestStorage:
+    pytestmark = real
+
+    def test_a_disk_is_mounted_once_under_its_label_and_nothing_of_it_can_run(
+        self, pc: PC, device: Devices
+    ) -> None:
+        disk = device(*ext4("MI DISCO"))
+        at = Path("/mnt/USB-MI_DISCO")
+        assert f"{disk} is mounted at {at}, to be read" in pc.ogtorrent("mount", "storage", disk)
+        assert f"{disk} is mounted at {at} already" in pc.ogtorrent("mount", "storage", disk)
+        options = pc.run("findmnt", "-no", "OPTIONS", at).stdout
+        assert {"ro", "nosuid", "nodev", "noexec"} <= set(options.strip().split(","))
+        assert f"export USB={at}" in pc.ogtorrent("env")
+        assert "no more" in pc.ogtorrent("umount", at.name)
+        assert pc.list("/mnt") == set()
+
+    def test_it_is_written_where_that_is_wanted_and_the_medium_can_be(
+        self, pc: PC, device: Devices, tmp_path: Path
+    ) -> None:
+        pc.ogtorrent("mount", "storage", device(*ext4("RW")), "--write")
+        assert pc.run("touch", "/mnt/USB-RW/here").returncode == 0
+        (tmp_path / "files").mkdir()
+        pressed = tmp_path / "pressed"
+        subprocess.run(["mksquashfs", tmp_path / "files", pressed, "-quiet"], check=True, capture_output=True)
+        disk = device()
+        subprocess.run(["dd", f"if={pressed}", f"of={disk}", "conv=notrunc", "status=none"], check=True)
+        told = pc.ogtorrent("mount", "storage", disk, "--write")
+        assert f"/mnt/USB-{disk.name}, to be read" in told
+
+    def test_two_disks_of_one_label_stand_beside_each_other(self, pc: PC, device: Devices) -> None:
+        one, other = device(*ext4("SAME")), device(*ext4("SAME"))
+        pc.ogtorrent("mount", "storage", one)
+        pc.ogtorrent("mount", "storage", other)
+        uuid = subprocess.run(
+            ["blkid", "-p", "-s", "UUID", "-o", "value", other], capture_output=True, text=True
+        ).stdout.strip()
+        assert pc.list("/mnt") == {"USB-SAME", f"USB-{uuid}"}
+
+    def test_what_cannot_be_mounted_is_told_and_leaves_nothing(self, pc: PC, device: Devices) -> None:
+        empty, damaged = device(), device(*ext4("BAD"))
+        subprocess.run(["debugfs", "-w", "-R", "ssv inodes_count 7", damaged], capture_output=True)
+        assert "no file system" in pc.ogtorrent("mount", "storage", empty, code=NO_DISK)
+        assert "damaged" in pc.ogtorrent("mount", "storage", damaged, code=NO_DISK)
+        assert "no block device" in pc.ogtorrent("mount", "storage", "/dev/null", code=NO_DISK)
+        assert "no block device" in pc.ogtorrent("mount", "storage", "/dev/gone", code=NO_DISK)
+        swap = device("mkswap")
+        assert "swap" in pc.ogtorrent("mount", "storage", swap, code=NO_DISK)
+        assert pc.list("/mnt") == set()
+
+
+class TestCache:
+    pytestmark = real
+
+    def test_it_is_mounted_under_all_its_names_once(self, pc: PC, tmp_path: Path) -> None:
+        with cache_device(tmp_path, 24) as disk:
+            at = Path("/mnt", disk.name)
+            told = pc.ogtorrent("mount", "cache")
+            assert f"CACHE: {disk} is mounted at {at}, to be read and written" in told
+            assert "also as /opt/opengnsys/cache" in told
+            pc.run("touch", at / "here")
+            assert pc.list("/opt/opengnsys/cache/") >= {"here"}
+            addresses = pc.list("/mnt") - {disk.name}
+            assert all("here" in pc.list(f"/mnt/{address}/") for address in addresses)
+            assert "already" in pc.ogtorrent("mount", "cache")
+            assert f"export CACHE={at}" in pc.ogtorrent("env")
+            pc.ogtorrent("cache", "list")
+            assert "no more" in pc.ogtorrent("umount", "CACHE")
+            assert disk.name not in pc.list("/mnt")
+
+    def test_where_its_owner_mounted_it_it_stays(self, pc: PC, tmp_path: Path) -> None:
+        with cache_device(tmp_path, 24) as disk:
+            pc.run("mkdir", "/mnt/mine", "/opt/opengnsys", "/opt/opengnsys/cache")
+            pc.run("mount", disk, "/mnt/mine")
+            told = pc.ogtorrent("mount", "cache")
+            assert "at /mnt/mine already" in told
+            assert "/opt/opengnsys/cache" not in told  # a directory of somebody else
+
+    def test_several_are_told_not_guessed(self, pc: PC, tmp_path: Path, device: Devices) -> None:
+        with cache_device(tmp_path, 24) as disk:
+            other = device(*ext4("CACHE"))
+            told = pc.ogtorrent("mount", "cache", code=CACHE_FAILED)
+            assert str(disk) in told and str(other) in told
+            assert str(other) in pc.ogtorrent("cache", "list", code=NO_CACHE)
+            subprocess.run(["wipefs", "--quiet", "--all", other], check=True)
+
+    def test_a_file_system_that_cannot_be_a_caches_is_told(self, pc: PC, tmp_path: Path) -> None:
+        with cache_device(tmp_path, 24) as disk:
+            subprocess.run(["wipefs", "--quiet", "--all", disk], check=True)
+            subprocess.run(["mkntfs", "-QFq", "-L", "CACHE", disk], check=True, capture_output=True)
+            told = pc.ogtorrent("mount", "cache", code=CACHE_FAILED)
+            assert "file system ntfs" in told and f"mkfs.ext4 -L CACHE {disk}" in told
+            subprocess.run(["wipefs", "--quiet", "--all", disk], check=True)
+            assert "no partition has the label" in pc.ogtorrent("mount", "cache", code=NO_CACHE)
+        assert pc.list("/mnt") == set()
+
+    def test_a_partition_without_a_label_is_known_by_its_type(self, pc: PC, tmp_path: Path) -> None:
+        with cache_device(tmp_path, 24) as whole:
+            subprocess.run(["wipefs", "--quiet", "--all", whole], check=True)
+            subprocess.run(["sfdisk", "-q", whole], input=b"label: dos\n,,ca\n", check=True)
+            subprocess.run(["partx", "--update", whole], check=True)
+            part = Path(f"{whole}p1")
+            numbers = Path(f"/sys/class/block/{part.name}/dev").read_text().strip().split(":")
+            made = not part.exists()
+            if made:  # no udev here
+                os.mknod(part, 0o60600, os.makedev(*map(int, numbers)))
+            try:
+                subprocess.run(["mkfs.ext4", "-q", part], check=True)
+                assert f"{part} is mounted" in pc.ogtorrent("mount", "cache")
+                pc.ogtorrent("umount", "CACHE")
+            finally:
+                pc.run("umount", f"/mnt/{part.name}")
+                subprocess.run(["wipefs", "--quiet", "--all", part], check=False)
+                if made:
+                    part.unlink()
+                subprocess.run(["partx", "--delete", whole], check=False)
