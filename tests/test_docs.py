@@ -18,6 +18,8 @@ DOCS = PROJECT / "docs"
 TEXTS = sorted({*PROJECT.glob("*.md"), *DOCS.glob("*.md"), *PROJECT.glob("benchmarks/*.md")})
 PAGES = {  # by the first words of a command, the longest that fits
     "ogtorrent cache": DOCS / "cache.md",
+    "ogtorrent cache make-offline": DOCS / "offline.md",
+    "ogtorrent cache offline-status": DOCS / "offline.md",
     "ogtorrent demo": README,
     "ogtorrent opengnsys": DOCS / "opengnsys.md",
     "ogtorrent env": DOCS / "mounts.md",

@@ -17,6 +17,8 @@ from ogtorrent.words import words
 LABEL = "CACHE"
 TYPES = ("0xca", "0xa7")  # of a partition table of MS-DOS; a GPT has the name alone
 _BY = Path("/dev/disk")
+# live-boot(7): where a system that booted from the cache has it, to be read only.
+LIVE = Path("/run/live/medium")
 
 
 def find() -> Block | None:
@@ -50,9 +52,10 @@ def among(found: Collection[Block]) -> list[Block]:
 
 
 def mounted_at(block: Block) -> table.Mounted | None:
-    """Where the whole of it is mounted; of several the first."""
+    """Where the whole of it is mounted; of several the first that can be written, else the first."""
     number = block.number
-    return next((one for one in table.read() if one.device == number and one.whole), None)
+    found = [one for one in table.read() if one.device == number and one.whole]
+    return min(found, key=lambda one: one.read_only, default=None)
 
 
 def mount_cache(own: Collection[str]) -> tuple[Stands, list[Path]]:
@@ -66,6 +69,9 @@ def mount_cache(own: Collection[str]) -> tuple[Stands, list[Path]]:
         raise nowhere()
     device = Device(block, CacheNotMountable, takes_foreign=False)
     there = mounted_at(block)
+    if there is not None and there.read_only and there.at == LIVE:
+        device.let_write(there.at)
+        there = mounted_at(block)
     if there is not None and not there.read_only:  # where its owner wants it
         stands = Stands(there, device.source, new=False)
     else:

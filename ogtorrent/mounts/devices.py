@@ -48,8 +48,18 @@ class Device:
                 _format(block.device),
             )
         mode = "rw" if write else "ro"
+        self._run("-o", f"{mode},{self.options}", str(block.device), str(at))
+
+    def let_write(self, at: Path) -> None:
+        """Where it is mounted to be read only. Raises as `refusal`."""
+        self._run("-o", f"remount,rw,{self.options}", str(at))
+
+    def refusal(self, why: str, advice: str) -> NotMountable:
+        return self.error(self.source, why, advice)
+
+    def _run(self, *words: str) -> None:
         done = subprocess.run(
-            ["mount", "-o", f"{mode},{self.options}", str(block.device), str(at)],
+            ["mount", *words],
             capture_output=True,
             text=True,
             errors="replace",
@@ -57,9 +67,6 @@ class Device:
         )
         if done.returncode:
             raise self._failed(done.stderr)
-
-    def refusal(self, why: str, advice: str) -> NotMountable:
-        return self.error(self.source, why, advice)
 
     def _unformatted(self) -> NotMountable:
         kind = self.block.kind

@@ -107,7 +107,7 @@ def restore(machine: Machine, cache: str) -> str:
     machine.run(f"partclone.ext4 --restore -s {image} -o {TARGET} -L /tmp/partclone.log")
     machine.run(f"e2fsck -f -n {TARGET}")
     machine.run(f"mkdir -p /target && mount {TARGET} /target")
-    machine.run(f"ogtorrent overlay apply /target --image {IMAGE} --cache {cache}")
+    machine.run(f"ogtorrent overlay apply /target --image {IMAGE}")
     found = machine.run(DESCRIBE.format("/target"))
     machine.run("cd /; umount /target")
     return found

@@ -39,8 +39,8 @@ class Machine:
         return done.stdout
 
     def popen(self, *command: str | Path, **options: Any) -> subprocess.Popen[Any]:
-        command = (*self.enter, *map(str, command))
-        return subprocess.Popen(command, env=environment(), start_new_session=True, **options)
+        options = {"stdin": subprocess.DEVNULL, "env": environment(), "start_new_session": True, **options}
+        return subprocess.Popen([*self.enter, *map(str, command)], **options)
 
     def end(self) -> None:
         """The first process of a PID namespace takes all others with it."""
@@ -63,7 +63,7 @@ class Seat(Machine):
         return self.run(sys.executable, "-m", "ogtorrent", *arguments, **options)
 
     def mounts(self) -> str:
-        return self.do("cat /proc/self/mountinfo")
+        return self.do("grep -E ' /(opt|mnt)' /proc/self/mountinfo")  # others may go by themselves
 
     def inside(self, path: Path) -> Path:
         """A path of the PC, as this process reaches it."""

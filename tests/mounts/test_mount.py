@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from subprocess import PIPE
 
+import pexpect
 import pytest
 from cases import Case
-from machines import until
+from machines import DEADLINE, environment, until
 from seats import Seat
 
 pytestmark = [pytest.mark.room, pytest.mark.root]
@@ -144,6 +145,28 @@ def test_each_failure_is_a_sentence_with_its_code_and_leaves_nothing(case: Where
         code, told = refused(seat, what, *failure.arguments)
         assert (code, failure.told in told) == (failure.code, True), f"{name}: {told}"
         assert not any(secret in told for secret in what.secrets)
+
+
+def test_on_a_terminal_the_password_is_asked_for_and_not_shown(case: Where) -> None:
+    seat, what = case
+    if "no password" not in what.failures or what.failures["no password"].told != "--credentials":
+        return
+    command = [
+        *seat.enter,
+        sys.executable,
+        "-m",
+        "ogtorrent",
+        "mount",
+        *what.failures["no password"].arguments,
+    ]
+    terminal = pexpect.spawn(command[0], command[1:], env={**environment()}, timeout=DEADLINE)
+    terminal.expect(r"User \[opengnsys\]: ")
+    terminal.sendline("")
+    terminal.expect("Password: ")
+    terminal.sendline(what.secrets[0])
+    terminal.expect(pexpect.EOF)
+    assert f"is mounted at {what.point}".encode() in terminal.before
+    assert what.secrets[0].encode() not in terminal.before
 
 
 def test_no_secret_is_seen_by_who_looks_at_processes(case: Where) -> None:
