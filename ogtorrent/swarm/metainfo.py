@@ -154,7 +154,7 @@ def _stamped(stamp: Stamp, image: ImagePath, is_directory: bool) -> dict[bytes, 
 
 
 def in_form(metainfo: Metainfo, single: bool) -> Metainfo:
-    """The same image in the form of one file or of a tree, no piece hashed again. A directory has one form."""
+    """The same image in the form of one file or of a tree; no piece is hashed. A directory has one form."""
     if metainfo.is_directory or metainfo.is_single is single or metainfo.stamp is None:
         return metainfo
     return encode(
