@@ -21,6 +21,7 @@ PAGES = {  # by the first words of a command, the longest that fits
     "ogtorrent cache make-offline": DOCS / "offline.md",
     "ogtorrent cache offline-status": DOCS / "offline.md",
     "ogtorrent demo": README,
+    "ogtorrent opengnsys": DOCS / "opengnsys.md",
     "ogtorrent env": DOCS / "mounts.md",
     "ogtorrent mount": DOCS / "mounts.md",
     "ogtorrent overlay": DOCS / "overlays.md",
@@ -39,6 +40,8 @@ def commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command
     for child in group.list_commands(click.Context(group)):
         command = group.get_command(click.Context(group), child)
         assert command is not None
+        if command.hidden:
+            continue
         if isinstance(command, click.Group):
             yield from commands(command, f"{name} {child}")
         else:

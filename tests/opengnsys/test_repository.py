@@ -89,7 +89,7 @@ def test_torrent_tracker_has_one_server_run_and_ends_opengnsys_own(opengnsys: Pa
         {bttrack} & until ss -ltn | grep -q :6969; do sleep 0.05; done
         {tracker} & {tracker}; wait %2
         {tracker}; {creator}; echo codes $?
-        echo servers $(pgrep -fc 'ogtorrent serve')
+        echo servers $(pgrep -fc '[o]gtorrent serve')
         echo bttrack $(pgrep -c bttrack)
         {answers}
     """
