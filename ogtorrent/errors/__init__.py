@@ -5,7 +5,6 @@
     |- BadOptions                  1
     |- BadAddress                  1  an address, port or network of the wrong form
     |- BadSettings                 1  a settings file that sets what there is not, or wrongly
-    |- BadCredentials              1  a file of a name and password of the wrong form, or that others may read
     |- BadMirror                   1  neither a server's URL nor a folder
     |- UnfitToken                  1  it, or its file, cannot guard the repository
     |- BadCredentials              1  a file of them that cannot be used
