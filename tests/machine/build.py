@@ -153,7 +153,8 @@ def _add_ogtorrent(live: Live) -> None:
         _run("dpkg-deb", "--extract", package, tree)
         modules = tree / "usr/lib/ogtorrent"
         rest = shutil.ignore_patterns("node_modules", "__pycache__")
-        shutil.copytree(PROJECT / "tests", modules / "tests", ignore=rest)
+        for folder in ("tests", "benchmarks"):  # these have the rooms that tests are in
+            shutil.copytree(PROJECT / folder, modules / folder, ignore=rest)
         shutil.copy(PROJECT / "pyproject.toml", modules)
         # Debian's pytest is older than our tests.
         wanted = [f"{name}=={version(name)}" for name in ("pytest", "pytest-asyncio")]
