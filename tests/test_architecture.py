@@ -11,10 +11,22 @@ GROUND = {"errors", "layout", "files", "multicast", "settings", "watch", "words"
 # Who may import what of ogtorrent, besides itself: each room only what lies below it.
 BELOW = {
     "": {"cli", "words"},  # ogtorrent/__main__.py
-    "cli": {"repository", "cache", "disk", "fetch", "mounts", "offline", "overlay", "swarm", *GROUND},
+    "cli": {
+        "repository",
+        "cache",
+        "disk",
+        "fetch",
+        "mounts",
+        "offline",
+        "opengnsys",
+        "overlay",
+        "swarm",
+        *GROUND,
+    },
     "repository": {"disk", "fetch", "mounts", "overlay", "swarm", *GROUND},
     "cache": {"disk", "fetch", "mounts", "offline", "overlay", "swarm", *GROUND},
     "disk": {"swarm", *GROUND},
+    "opengnsys": {"swarm", *GROUND},
     "fetch": {"swarm", *GROUND},
     "mounts": GROUND,
     "offline": GROUND,

@@ -18,7 +18,10 @@ DOCS = PROJECT / "docs"
 TEXTS = sorted({*PROJECT.glob("*.md"), *DOCS.glob("*.md"), *PROJECT.glob("benchmarks/*.md")})
 PAGES = {  # by the first words of a command, the longest that fits
     "ogtorrent cache": DOCS / "cache.md",
+    "ogtorrent cache make-offline": DOCS / "offline.md",
+    "ogtorrent cache offline-status": DOCS / "offline.md",
     "ogtorrent demo": README,
+    "ogtorrent opengnsys": DOCS / "opengnsys.md",
     "ogtorrent env": DOCS / "mounts.md",
     "ogtorrent mount": DOCS / "mounts.md",
     "ogtorrent overlay": DOCS / "overlays.md",
@@ -37,6 +40,8 @@ def commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command
     for child in group.list_commands(click.Context(group)):
         command = group.get_command(click.Context(group), child)
         assert command is not None
+        if command.hidden:
+            continue
         if isinstance(command, click.Group):
             yield from commands(command, f"{name} {child}")
         else:

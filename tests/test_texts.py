@@ -15,7 +15,8 @@ PACKAGE = Path(ogtorrent.__file__).parent
 ERRORS = {kind.__name__ for kind in vars(ogtorrent.errors).values() if isinstance(kind, type)}
 SPEAKERS = {"echo", "print", "_Refused", *ERRORS}
 # What programs read too, and what is the same in Spanish.
-FIXED = {"ogtorrent: ", "announce "}
+# What OpenGnsys calls an error, and what its repository has of a call, stand as they are in its own logs.
+FIXED = {"ogtorrent: ", "announce ", "sendFileMcast Error: "}
 NAMES = re.compile(r"%\(\w+\)s|--[a-z]+|`.*?`")
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ogtorrent.cache import partition
-from ogtorrent.cache.control import START, Home
+from ogtorrent.cache.control import PEER_PORT, START, Home
 from ogtorrent.cache.launch import launch
 from ogtorrent.errors import CannotJoin, CorruptImage, DiskGone, NoDisk, NotOnDisk, UnknownImage, UpdateFailed
-from ogtorrent.fetch.server import ANY, DEFAULT_PORT, Server
+from ogtorrent.fetch.server import DEFAULT_PORT, Server
 from ogtorrent.files import write_whole
 from ogtorrent.layout import ImagePath, Root, Sidecar, aside_root, disk, feeder_lock, feeder_locks
 from ogtorrent.layout.aliases import REMOVABLE
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ogtorrent.disk.images import OnDisk
     from ogtorrent.swarm.metainfo import Metainfo
 
+FEEDER_PORT = PEER_PORT + 1  # of the seed on the disk, beside that of the cache
 Progress = Callable[[int, int], None]  # bytes read, and of how many
 
 
@@ -180,7 +181,7 @@ def _serve(root: Root, aside: Root, address: str, lock: int) -> None:
 
     for port in (DEFAULT_PORT, 0):
         try:
-            asyncio.run(serve(Wanted(root, address or ANY, port, 0), aside, ready))
+            asyncio.run(serve(Wanted(root, address, port, FEEDER_PORT), aside, ready))
             return
         except CannotJoin:
             if not port:

@@ -15,6 +15,7 @@ import psutil
 from ogtorrent import layout
 from ogtorrent.errors import BadAddress, NoCache, NoCredentials
 from ogtorrent.layout import CACHE, REPO, Here, Place
+from ogtorrent.layout.aliases import as_address
 from ogtorrent.mounts import credentials as files
 from ogtorrent.mounts import environment, table, unmounting
 from ogtorrent.mounts import mounting as mounts
@@ -97,6 +98,8 @@ def repo(
 
 def _meant(host: str, reached: Host, server: str, root: Path | None) -> tuple[Here, Place]:
     """Raises BadAddress where that is this machine."""
+    if server and as_address(server) is None:
+        raise BadAddress(server, words("the repository's address is wanted, not its name"))
     here = Here(layout.expected(root), None, own_addresses(), server or reached.address)
     place = here.place(reached.address)
     if place == CACHE:
@@ -148,22 +151,24 @@ def tell(stands: Stands, place: Place, as_json: bool) -> None:
 @json_option
 def umount(what: str, server: str, root: Path | None, as_json: bool) -> None:
     at = Path(what).absolute() if "/" in what else _point(what, server, root)
-    gone = unmounting.unmount(at)
+    gone = unmounting.unmount(at) if at is not None else None
     if as_json:
-        click.echo(json.dumps({"path": str(at), "unmounted": gone is not None}, ensure_ascii=False))
+        told = {"path": str(at) if at is not None else None, "unmounted": gone is not None}
+        click.echo(json.dumps(told, ensure_ascii=False))
     elif gone is None:
-        click.echo(words("nothing is mounted at {at}", at=at))
+        click.echo(words("nothing is mounted at {at}", at=at or what))
     else:
         click.echo(words("{source} is mounted at {at} no more", source=gone.source, at=at))
 
 
-def _point(place: str, server: str, root: Path | None) -> Path:
+def _point(place: str, server: str, root: Path | None) -> Path | None:
+    """None of a cache that is not mounted: only its partition says where it would be."""
     here = _here(server, root)
     meant = here.place(place)
     if meant == REPO:
         found = environment.repository(here, table.read())
         return found if found is not None else here.point(REPO)
-    return here.point(meant)
+    return here.point(meant) if meant != CACHE else here.cache
 
 
 @click.command(

@@ -20,7 +20,7 @@ from ogtorrent.opengnsys.seat import CALLERS, MOUNTINFO, Call, Seat, caller, tor
 from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.words import words
 
-NAME = "updateCache"
+NAME, PACKAGE = "updateCache", "OpenGnsys"
 USAGE = "updateCache REPO|IP /PATH/IMAGE.img TORRENT|MULTICAST|UNICAST [OPTIONS]"
 
 
@@ -131,5 +131,5 @@ def _tell(happens: Iterator[events.Event], logs: Logs) -> events.Event | None:
 def _leave_to(original: Path | None, arguments: list[str]) -> int:
     """Raises MissingProgram."""
     if original is None or not os.access(original, os.X_OK):
-        raise MissingProgram(str(original or NAME), "OpenGnsys")
+        raise MissingProgram(str(original or NAME), PACKAGE)
     os.execv(original, [str(original), *arguments])

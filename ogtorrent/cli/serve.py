@@ -223,7 +223,9 @@ def serve(
         mirrored,
         single,
     )
-    if os.statvfs(found.path).f_flag & os.ST_RDONLY:
+    # Where somebody wants more than what stands there, it must be said that it cannot be written.
+    more = mirrors or store or access_log
+    if not more and os.statvfs(found.path).f_flag & os.ST_RDONLY:
         click.echo(words("{path} is read-only: it is served as it stands", path=found.path))
         asyncio.run(as_it_stands.serve(replace(wanted, root=root_of(found.path)), None, ready))
     else:

@@ -102,8 +102,7 @@ def update_cache(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    if len(named) != (3 if disk is None else 2):
-        raise click.UsageError(words("It takes SERVER SUBDIR IMAGE; with --from PLACE, SUBDIR IMAGE."))
+    _check_use(len(named), disk is not None, dry_run)
     *servers, subdir, image = named
     show = _show_json if as_json else _show_terminal if sys.stdout.isatty() else _show_plain
     try:
@@ -136,6 +135,13 @@ def update_cache(
     if isinstance(last, events.Failed):
         click.echo(f"ogtorrent: {last.message}", err=True)
         sys.exit(last.exit_code)
+
+
+def _check_use(arguments: int, from_disk: bool, dry_run: bool) -> None:
+    if arguments != (2 if from_disk else 3):
+        raise click.UsageError(words("It takes SERVER SUBDIR IMAGE; with --from PLACE, SUBDIR IMAGE."))
+    if dry_run and from_disk:
+        raise click.UsageError(words("--dry-run cannot be with --from, which begins to feed the room."))
 
 
 def _others(server: str, subdir: str, image: str) -> str:

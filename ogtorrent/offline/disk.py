@@ -94,14 +94,20 @@ def of(cache: Path) -> Disk:
     siblings = [path for path in whole.iterdir() if (path / "partition").exists()]
     partitions = sorted(map(_partition, siblings), key=lambda one: one.start)
     own = next(one for one in partitions if one.device.name == _device(system).name)
-    if own.filesystem not in BOOTABLE:
-        raise NoCache(
-            words("GRUB reads no {kind}", kind=own.filesystem or mount.kind),
-            words("Use one of {kinds} for a cache that boots.", kinds=", ".join(BOOTABLE)),
-        )
     inside = PurePosixPath(mount.inside, there.relative_to(mount.at))
     table = _probed(_device(whole)).get("PTTYPE", "")
     return Disk(_device(whole), table, tuple(partitions), own, inside)
+
+
+def check_readable(partition: Partition) -> None:
+    """A file system that is newer than GRUB may have features that it does not know. Raises NoCache."""
+    probed = run("grub-probe", "--target=fs", "--device", partition.device)
+    if partition.filesystem in BOOTABLE and probed.returncode == 0:
+        return
+    raise NoCache(
+        words("GRUB cannot read its file system, {kind}", kind=partition.filesystem),
+        words("Make it anew, ext4 or XFS, with the tools of this system, or use a newer GRUB."),
+    )
 
 
 def _device(system: Path) -> Path:

@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -26,20 +26,8 @@ FACTS = "live.json"  # what is known of a live system, in its folder
 PREFIX = "live-"
 CHUNK = 2**20  # bytes
 # Of a running system: what is made anew at each start, is somebody's own, or is of this disk alone.
-LEFT_OUT = (
-    "dev/*",
-    "etc/fstab",
-    "home/*",
-    "lost+found",
-    "media/*",
-    "mnt/*",
-    "proc/*",
-    "run/*",
-    "sys/*",
-    "tmp/*",
-    "var/cache/apt/*",
-    "var/tmp/*",
-)
+EMPTIED = ("dev", "home", "media", "mnt", "proc", "run", "sys", "tmp", "var/cache/apt", "var/tmp")
+GONE = ("etc/fstab", "lost+found")
 # Directories that may be file systems of their own and still are the system.
 OWN = {
     Path("/", part) for part in ("", "boot", "opt", "srv", "usr", "usr/local", "var", "var/lib", "var/log")
@@ -169,12 +157,12 @@ def needed(source: Source, cache: Path) -> int:
     copied = [path for path in (source.kernel, source.initrd, source.root) if path is not None]
     size = sum(path.stat().st_size for path in copied)
     if source.root is None:
-        size += int(SHRINKS * sum(_sizes(Path("/"), _left_out(cache)))) + 2**27  # and the initrd
+        size += int(SHRINKS * sum(_sizes(Path("/"), _emptied(cache)))) + 2**27  # and the initrd
     return size
 
 
-def _sizes(root: Path, left_out: list[str]) -> Iterator[int]:
-    without = {root / one.removesuffix("/*") for one in left_out}
+def _sizes(root: Path, emptied: list[str]) -> Iterator[int]:
+    without = {root / one for one in emptied}
     for directory, folders, files in os.walk(root):
         folders[:] = [name for name in folders if Path(directory, name) not in without]
         for name in files:
@@ -185,15 +173,16 @@ def _sizes(root: Path, left_out: list[str]) -> Iterator[int]:
             yield status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
-def _left_out(cache: Path) -> list[str]:
-    """Patterns below `/`, as `mksquashfs -wildcards` reads them."""
+def _emptied(cache: Path) -> list[str]:
+    """Directories below `/` whose content is not packed: with what is mounted and no part of the system."""
     others = {mount.at for mount in mounts()} - OWN | {cache.resolve()}
-    literal = [f"{escaped(str(path.relative_to('/')))}/*" for path in sorted(others)]
-    return [*LEFT_OUT, *literal]
+    return [*EMPTIED, *(str(path.relative_to("/")) for path in sorted(others))]
 
 
-def escaped(path: str) -> str:
-    return "".join(f"\\{letter}" if letter in "\\*?[]!" else letter for letter in path)
+def left_out(emptied: Iterable[str]) -> list[str]:
+    """As `mksquashfs -wildcards -e` reads it: `*` is no name that begins with a dot."""
+    literal = ["".join(f"\\{one}" if one in "\\*?[]!()+@|" else one for one in path) for path in emptied]
+    return [*GONE, *(f"{path}/{all_names}" for path in literal for all_names in ("*", ".*"))]
 
 
 def bring(source: Source, home: Path, cache: Path, free: int, tell: Callable[[str], None]) -> Live:
@@ -244,7 +233,7 @@ def bring(source: Source, home: Path, cache: Path, free: int, tell: Callable[[st
 def _squash(place: Path, cache: Path) -> None:
     # A quick compression: this runs in a classroom, perhaps on every PC of it.
     packed = ("-comp", "zstd", "-Xcompression-level", "3", "-noappend", "-no-progress", "-quiet")
-    done(place, "mksquashfs", "/", place, *packed, "-wildcards", "-e", *_left_out(cache))
+    done(place, "mksquashfs", "/", place, *packed, "-wildcards", "-e", *left_out(_emptied(cache)))
 
 
 def _durable(path: Path) -> tuple[int, str]:

@@ -13,7 +13,7 @@ from ogtorrent.offline.disk import Disk
 from ogtorrent.offline.esp import BEFORE, LOADER, Esp
 from ogtorrent.offline.live import Live, Source, is_whole, read, source
 from ogtorrent.offline.menu import menu
-from ogtorrent.offline.plan import LiveFacts, Loader, Name, Part, plan
+from ogtorrent.offline.plan import Choice, LiveFacts, Loader, Name, Part, plan
 from ogtorrent.offline.record import Asked
 from ogtorrent.words import words
 
@@ -104,6 +104,8 @@ def look(cache: Path, images: Sequence[str], asked: Asked | None = None) -> Look
     home = offline_home(cache)
     asked = record.read(home) if asked is None else asked
     there = disk.of(cache)
+    if asked.choice is not Choice.NONE:
+        disk.check_readable(there.cache)
     uuid, inside = there.cache.uuid, there.inside / home.relative_to(cache)
     cores = {}
     for name, target, possible in (

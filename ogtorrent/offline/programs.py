@@ -16,6 +16,7 @@ _PACKAGES = {
     "blkid": "util-linux",
     "grub-bios-setup": "grub-pc-bin",
     "grub-mkimage": "grub-common",
+    "grub-probe": "grub-common",
     "mcopy": "mtools",
     "mdir": "mtools",
     "mkinitramfs": "initramfs-tools",

@@ -97,41 +97,60 @@ async def serve(wanted: Wanted, ready: Callable[[Served], None]) -> None:
     tcp, udp = bound(wanted.address, wanted.port)
     with tcp, udp:
         port = tcp.getsockname()[1]
-        trackers = tuple(wanted.announce) or tuple(announce_urls(wanted.address, port))
-        app = web.Application()
-        tracking = _tracker(app, wanted)
-        kept = Kept(Tree(wanted.root))
-        rooms.attach(app, kept, tracking.networks)
-        publisher = Publisher(wanted.root, trackers, wanted.single)
-        shelf = Shelf(publisher, trackers)
-        taking = partial(Session, policy.leecher(wanted.address, 0))
-        mirroring = Mirroring(wanted.mirrors, wanted.mirrored, shelf, taking)
-        catalogue.attach(app, publisher, shelf.notes)
-        overlays = Overlays(kept, trackers)
-        overlays.attach(app, tracking)
-        _attach_guarded(app, wanted, kept, publisher, tracking.networks)
+        site = _attached(wanted, port)
         runner = tracker.server.Runner(
-            app, largest_body=console.largest_body, access_log=None, shutdown_timeout=LINGER
+            site.app, largest_body=console.largest_body, access_log=None, shutdown_timeout=LINGER
         )
         await runner.setup()
         try:
             session = Session(policy.repository(wanted.address, wanted.peer_port))
             try:
                 seeder = Seeder(wanted.root, session, [seeds_url(wanted, port)])
-                answering = partial(tracker.server.serving, runner, tracking, tcp, udp)
+                answering = partial(tracker.server.serving, runner, site.tracking, tcp, udp)
 
                 async def told() -> None:
                     images = len(seeder.images())
-                    ready(Served(wanted.root, wanted.address, port, await session.port(), trackers, images))
+                    peer_port = await session.port()
+                    ready(Served(wanted.root, wanted.address, port, peer_port, site.trackers, images))
 
-                publishers = [publisher.run, *overlays.publishers()]
-                seeders = [seeder.run, *overlays.seeders(session, [seeds_url(wanted, port)])]
-                await _work(publishers, answering, seeders, session, mirroring, told, stop)
+                publishers = [site.publisher.run, *site.overlays.publishers()]
+                seeders = [seeder.run, *site.overlays.seeders(session, [seeds_url(wanted, port)])]
+                await _work(publishers, answering, seeders, session, site.mirroring, told, stop)
             finally:
                 await session.close()  # before the tracker, which is to hear `stopped`
         finally:
             await runner.cleanup()
     log.info("ended")
+
+
+@dataclass(frozen=True)
+class _Site:
+    """One application, and what is behind it; nothing runs yet."""
+
+    app: web.Application
+    trackers: Sequence[str]  # as the metainfo has them
+    tracking: tracker.server.Tracker
+    publisher: Publisher
+    overlays: Overlays
+    mirroring: Mirroring
+
+
+def _attached(wanted: Wanted, port: int) -> _Site:
+    """Every route in one application. Raises CannotJoin for the tracker's store."""
+    trackers = tuple(wanted.announce) or tuple(announce_urls(wanted.address, port))
+    app = web.Application()
+    tracking = _tracker(app, wanted)
+    kept = Kept(Tree(wanted.root))
+    rooms.attach(app, kept, tracking.networks)
+    publisher = Publisher(wanted.root, trackers, wanted.single)
+    shelf = Shelf(publisher, trackers)
+    taking = partial(Session, policy.leecher(wanted.address, 0))
+    mirroring = Mirroring(wanted.mirrors, wanted.mirrored, shelf, taking)
+    catalogue.attach(app, publisher, shelf.notes)
+    overlays = Overlays(kept, trackers)
+    overlays.attach(app, tracking)
+    _attach_guarded(app, wanted, kept, publisher, tracking.networks)
+    return _Site(app, trackers, tracking, publisher, overlays, mirroring)
 
 
 def _attach_guarded(

@@ -154,8 +154,7 @@ def _stamped(stamp: Stamp, image: ImagePath, is_directory: bool) -> dict[bytes, 
 
 
 def in_form(metainfo: Metainfo, single: bool) -> Metainfo:
-    """The same image in the form of one file, or in that of a tree; another info-hash, but no piece is
-    hashed again. An image that is a directory has one form."""
+    """The same image in the form of one file or of a tree; no piece is hashed. A directory has one form."""
     if metainfo.is_directory or metainfo.is_single is single or metainfo.stamp is None:
         return metainfo
     return encode(
@@ -172,9 +171,7 @@ def in_form(metainfo: Metainfo, single: bool) -> Metainfo:
 
 def stamped(metainfo: Metainfo, name: str, image: ImagePath, stamp: Stamp) -> Metainfo:
     """Somebody else's metainfo of one file, as that of an image of a root called `name`; the info-hash stays.
-
-    Raises HostileMetainfo where it is not of that file.
-    """
+    Raises HostileMetainfo where it is not of that file."""
     outer: dict[bytes, Any] = _expect(lt.bdecode(metainfo.raw), dict, words("the whole"))
     outer[STAMP] = _stamped(stamp, image, False) | {b"root": name.encode()}
     return decode(bytes(lt.bencode(outer)), str(image))

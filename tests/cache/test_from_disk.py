@@ -106,6 +106,27 @@ def test_a_torrent_that_does_not_fit_its_image_is_told(usb: Path, feeder: Seat) 
     assert code == CORRUPT and f"{SIZE - 1} bytes, its .torrent says {SIZE}" in told
 
 
+def test_a_disk_that_is_pulled_out_in_the_middle_is_told_and_what_came_stays(usb: Path, feeder: Seat) -> None:
+    broken = usb / "images" / "aula1" / "windows.img"
+    content = broken.read_bytes()
+    broken.write_bytes(content[:-1] + b"?")  # so that it waits for somebody who has the last piece
+    given = ["update-cache", "--from", usb, "aula1", "windows.img", "--cache", feeder.cache]
+    command = [sys.executable, "-m", "ogtorrent", *given, "--address", feeder.address]
+    running = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
+    try:
+        until(lambda: "pieces are here already" in feeder.log)
+        usb.rename(usb.with_name("pulled out"))
+        _, told = running.communicate(timeout=60)
+    finally:
+        running.kill()
+        running.wait()
+    assert running.returncode == GONE and "it was pulled out or unmounted" in told, told
+    until(lambda: feeder.log.count("is no longer there") == 2)  # the server's end, and the command's
+    usb.with_name("pulled out").rename(usb)
+    broken.write_bytes(content)
+    assert from_disk(feeder, usb, "aula1", "windows.img")[0] == 0
+
+
 @pytest.mark.parametrize(
     ("place", "named", "code", "sentence"),
     [

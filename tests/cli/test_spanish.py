@@ -26,7 +26,7 @@ def ogtorrent(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_help_is_spanish() -> None:
     ran = ogtorrent("update-cache", "--help")
     assert ran.returncode == 0
-    assert ran.stdout.startswith("Uso: ogtorrent update-cache [OPCIONES] SERVIDOR SUBDIR IMAGEN")
+    assert ran.stdout.startswith("Uso: ogtorrent update-cache [OPCIONES] [SERVIDOR] SUBDIR IMAGEN")
     assert "Muestra este mensaje y termina." in ran.stdout
     assert "por omisión: torrent" in " ".join(ran.stdout.split())
 
@@ -34,7 +34,7 @@ def test_help_is_spanish() -> None:
 def test_a_wrong_use_is_told_in_spanish() -> None:
     ran = ogtorrent("update-cache", "127.0.0.1")
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert "Error: Falta el argumento 'SUBDIR'." in ran.stderr
+    assert "Error: Lleva SERVIDOR SUBDIR IMAGEN; con --from LUGAR, SUBDIR IMAGEN." in ran.stderr
 
 
 def test_an_error_is_told_in_spanish_with_its_code(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from shutil import which
 
@@ -13,6 +14,7 @@ from cases import CASES, KERNEL, Case
 from seats import Seat, cabled
 
 
+@cache
 def _mountable(kind: str) -> bool:
     if os.geteuid() == 0 and which("modprobe"):
         subprocess.run(["modprobe", "--quiet", kind])

@@ -39,8 +39,8 @@ class Machine:
         return done.stdout
 
     def popen(self, *command: str | Path, **options: Any) -> subprocess.Popen[Any]:
-        command = (*self.enter, *map(str, command))
-        return subprocess.Popen(command, env=environment(), start_new_session=True, **options)
+        options = {"stdin": subprocess.DEVNULL, "env": environment(), "start_new_session": True, **options}
+        return subprocess.Popen([*self.enter, *map(str, command)], **options)
 
     def end(self) -> None:
         """The first process of a PID namespace takes all others with it."""
@@ -49,21 +49,21 @@ class Machine:
 
 
 class Seat(Machine):
-    """The PC: `/opt` and `/mnt` are its own."""
+    """The PC: `/opt`, `/mnt` and `/run` are its own."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.do(
             f"mkdir {folder}; mount -t tmpfs tmpfs {folder}; mkdir {folder}/upper {folder}/work\n"
             f"mount -t overlay overlay -o lowerdir=/opt,upperdir={folder}/upper,workdir={folder}/work /opt\n"
-            "rm -rf /opt/opengnsys; mount -t tmpfs tmpfs /mnt"
+            "rm -rf /opt/opengnsys; mount -t tmpfs tmpfs /mnt; mount -t tmpfs tmpfs /run"
         )
 
     def ogtorrent(self, *arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
         return self.run(sys.executable, "-m", "ogtorrent", *arguments, **options)
 
     def mounts(self) -> str:
-        return self.do("cat /proc/self/mountinfo")
+        return self.do("grep -E ' /(opt|mnt)' /proc/self/mountinfo")  # others may go by themselves
 
     def inside(self, path: Path) -> Path:
         """A path of the PC, as this process reaches it."""

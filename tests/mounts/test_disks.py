@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from machines import environment
+from machines import HERE, NETWORK, environment, image, published, until
 from rooms.disks import cache_device, loop_device
 
-from ogtorrent.mounts.blocks import Block, parse
+from ogtorrent.mounts.blocks import Block, disks, parse
+from ogtorrent.mounts.blocks import removable as removable_devices
 from ogtorrent.mounts.cache import among
 
-NO_DISK, LOCKED, CACHE_FAILED, NO_CACHE = 3, 4, 21, 15
+NO_DISK, CACHE_FAILED, NO_CACHE, GONE = 3, 21, 15, 23
 Devices = Callable[..., Path]
 
 
@@ -45,6 +48,34 @@ def test_the_cache_is_found_by_its_label_then_the_partitions_name_then_its_type(
     assert among([other]) == []
 
 
+def test_what_can_be_pulled_out_is_told_by_sys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the tree of a PC that has a disk, a USB disk, a card, an empty drive and a DVD."""
+    blocks, nodes = tmp_path / "block", tmp_path / "dev"
+    blocks.mkdir()
+    nodes.mkdir()
+    for path, removable, size in (
+        ("pci/ata1/sda", 0, 100),
+        ("pci/ata1/sda/sda1", None, 50),
+        ("pci/usb1/1-2/sdb", 0, 100),  # a case with a disk in it
+        ("pci/usb1/1-2/sdb/sdb1", None, 50),
+        ("pci/mmc0/mmcblk0", 1, 100),
+        ("pci/mmc0/mmcblk0/mmcblk0p1", None, 50),
+        ("pci/ata2/sr0", 1, 0),
+        ("pci/ata3/sr1", 1, 100),
+        ("virtual/loop0", 0, 100),
+    ):
+        device = tmp_path / "devices" / path
+        device.mkdir(parents=True)
+        (device / "size").write_text(f"{size}\n")
+        (device / ("partition" if removable is None else "removable")).write_text(f"{removable or 0}\n")
+        (blocks / device.name).symlink_to(device)
+        (nodes / device.name).symlink_to("/dev/loop0")  # a node of a block device
+    monkeypatch.setattr("ogtorrent.mounts.blocks.BLOCKS", blocks)
+    monkeypatch.setattr("ogtorrent.mounts.blocks.DEVICES", nodes)
+    assert [node.name for node in removable_devices()] == ["mmcblk0", "mmcblk0p1", "sdb", "sdb1", "sr1"]
+    assert [node.name for node in disks()] == ["loop0", "mmcblk0", "mmcblk0p1", "sda", "sda1", "sdb", "sdb1"]
+
+
 class PC:
     """What runs in a namespace of mounts of its own, over an empty `/mnt` and `/opt`."""
 
@@ -67,6 +98,11 @@ class PC:
         assert ran.returncode == code, ran.stdout + ran.stderr
         assert "Traceback" not in ran.stderr and "unforeseen" not in ran.stderr
         return ran.stdout + ran.stderr
+
+    def popen(self, *arguments: object) -> subprocess.Popen[str]:
+        command = [*self._inside, sys.executable, "-m", "ogtorrent", *map(str, arguments)]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=environment(), stdout=pipe, stderr=pipe, text=True)
 
     def list(self, place: str) -> set[str]:
         return set(self.run("ls", "-A", place).stdout.split())
@@ -151,6 +187,53 @@ class TestStorage:
         assert "swap" in pc.ogtorrent("mount", "storage", swap, code=NO_DISK)
         assert pc.list("/mnt") == set()
 
+    def test_the_only_one_is_usb_and_feeds_a_room_without_being_written(
+        self, pc: PC, device: Devices, tmp_path: Path
+    ) -> None:
+        images, cache = tmp_path / "tree" / "opt" / "opengnsys" / "images", tmp_path / "cache"
+        published(images / "aula1" / "windows.img", images, 2**20)
+        cache.mkdir()
+        assert "USB-none is no directory" in pc.ogtorrent("cache", "seed", "--from", "USB-none", code=NO_DISK)
+        disk = device(*ext4("FEED"), "-d", str(tmp_path / "tree"))
+        pc.ogtorrent("mount", "storage", disk)
+        given = ["aula1", "windows.img", "--cache", cache, "--address", f"{NETWORK}.200"]
+        try:
+            told = pc.ogtorrent("update-cache", "--from", "usb", *given)
+            assert f"update-cache {NETWORK}.200" in told
+            place = cache / "opt" / "opengnsys" / "images" / "aula1" / "windows.img"
+            assert place.read_bytes() == (images / "aula1" / "windows.img").read_bytes()
+            # Who feeds from it does not keep it from being unmounted.
+            until(lambda: pc.run(sys.executable, "-m", "ogtorrent", "umount", "USB-FEED").returncode == 0)
+        finally:
+            pc.ogtorrent("cache", "stop", "--cache", cache)
+
+    def test_a_tree_that_is_read_only_is_served_as_it_stands(
+        self, pc: PC, device: Devices, tmp_path: Path
+    ) -> None:
+        images = tmp_path / "tree" / "images"
+        published(images / "windows.img", images, 2**20)
+        image(images / "bare.img", 1000)
+        disk = device(*ext4("SERVE"), "-d", str(tmp_path / "tree"))
+        pc.ogtorrent("mount", "storage", disk)
+        served = pc.popen("serve", "/mnt/USB-SERVE", "--listen", "127.0.0.1:0", "--peer-port", "0")
+        try:
+            assert served.stdout is not None
+            lines = iter(served.stdout.readline, "")
+            assert "read-only: it is served as it stands" in next(lines) + next(lines)
+            announce = next(line for line in lines if line.startswith("announce "))
+            with urllib.request.urlopen(announce.split()[1].removesuffix("announce") + "catalogue") as answer:
+                entries = {one["image"]: one for one in json.load(answer)["images"]}
+            assert entries["windows.img"]["state"] == "ready"
+            assert (entries["bare.img"]["state"], entries["bare.img"]["why"]) == (
+                "refused",
+                "it has no .torrent",
+            )
+            pc.run("umount", "--lazy", "/mnt/USB-SERVE")
+            assert served.wait(30) == GONE
+        finally:
+            served.kill()
+            served.wait()
+
 
 class TestCache:
     pytestmark = real
@@ -170,6 +253,7 @@ class TestCache:
             pc.ogtorrent("cache", "list")
             assert "no more" in pc.ogtorrent("umount", "CACHE")
             assert disk.name not in pc.list("/mnt")
+            assert "nothing is mounted at CACHE" in pc.ogtorrent("umount", "CACHE")
 
     def test_where_its_owner_mounted_it_it_stays(self, pc: PC, tmp_path: Path) -> None:
         with cache_device(tmp_path, 24) as disk:
@@ -217,3 +301,17 @@ class TestCache:
                 if made:
                     part.unlink()
                 subprocess.run(["partx", "--delete", whole], check=False)
+
+
+@pytest.mark.room
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("also", "complains"), [("", False), ('NO_KEY=="x"\n', True)], ids=["ours", "broken"]
+)
+def test_udev_reads_the_rule(pc: PC, tmp_path: Path, also: str, complains: bool) -> None:
+    rule = tmp_path / "90-ogtorrent.rules"
+    rule.write_text((HERE / "packaging" / rule.name).read_text() + also)
+    script = f"mount -t tmpfs none /run && mkdir -p /run/udev/rules.d && cp {rule} /run/udev/rules.d/"
+    read = pc.run("unshare", "--mount", "sh", "-c", f"{script} && udevadm test --action=add /sys/block/loop0")
+    assert f"/run/udev/rules.d/{rule.name}" in read.stderr
+    assert (f"{rule.name}:" in read.stderr) is complains, read.stderr

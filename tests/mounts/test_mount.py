@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from subprocess import PIPE
 
+import pexpect
 import pytest
 from cases import Case
-from machines import until
+from machines import DEADLINE, environment, until
 from seats import Seat
 
 pytestmark = [pytest.mark.room, pytest.mark.root]
@@ -146,6 +147,28 @@ def test_each_failure_is_a_sentence_with_its_code_and_leaves_nothing(case: Where
         assert not any(secret in told for secret in what.secrets)
 
 
+def test_on_a_terminal_the_password_is_asked_for_and_not_shown(case: Where) -> None:
+    seat, what = case
+    if "no password" not in what.failures or what.failures["no password"].told != "--credentials":
+        return
+    command = [
+        *seat.enter,
+        sys.executable,
+        "-m",
+        "ogtorrent",
+        "mount",
+        *what.failures["no password"].arguments,
+    ]
+    terminal = pexpect.spawn(command[0], command[1:], env={**environment()}, timeout=DEADLINE)
+    terminal.expect(r"User \[opengnsys\]: ")
+    terminal.sendline("")
+    terminal.expect("Password: ")
+    terminal.sendline(what.secrets[0])
+    terminal.expect(pexpect.EOF)
+    assert f"is mounted at {what.point}".encode() in terminal.before
+    assert what.secrets[0].encode() not in terminal.before
+
+
 def test_no_secret_is_seen_by_who_looks_at_processes(case: Where) -> None:
     seat, what = case
     seen, over = set(), threading.Event()
@@ -169,7 +192,8 @@ def test_no_secret_is_seen_by_who_looks_at_processes(case: Where) -> None:
     assert any(b"ogtorrent" in one for one in seen)
     for secret in what.secrets:
         assert not any(secret.encode() in one for one in seen)
-    assert not list(Path("/run").glob("ogtorrent-*[!k]"))
+    left = {path.name for path in seat.inside(Path("/run")).glob("ogtorrent-*")}
+    assert left == {"ogtorrent-mounts.lock"}
 
 
 def test_what_goes_while_it_is_used_ends_in_an_error_and_can_be_unmounted(case: Where) -> None:
@@ -177,7 +201,7 @@ def test_what_goes_while_it_is_used_ends_in_an_error_and_can_be_unmounted(case: 
     seat, what = case
     mounted(seat, what)
     what.gone()
-    read = seat.run("sh", "-c", f"ls {what.point} && cat {what.point}/linux.img")
+    read = seat.run("sh", "-c", f"ls {what.point} && cat {what.point}/linux.img", timeout=10 * DEADLINE)
     assert read.returncode != 0 and "Traceback" not in read.stderr
     assert seat.ogtorrent("umount", what.place).returncode == 0
     assert refused(seat, what, *what.mount)[0] == what.code

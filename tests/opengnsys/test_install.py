@@ -101,6 +101,7 @@ def test_a_side_that_is_not_here_is_passed_over_and_nothing_at_all_is_refused(pr
     assert (refused.exit_code, "--prefix" in str(refused)) == (2, True)
 
 
+@pytest.mark.room
 @pytest.mark.parametrize("command", ["install", "uninstall"])
 def test_what_is_killed_at_any_step_runs_and_is_finished_or_undone(prefix: Path, command: str) -> None:
     before = state(prefix)

@@ -41,6 +41,7 @@ def call(prefix: Path, name: str, *arguments: str | Path) -> subprocess.Complete
     )
 
 
+@pytest.mark.room
 def test_torrent_creator_publishes_for_old_seats_and_says_nothing(opengnsys: Path) -> None:
     images = opengnsys / "images"
     for name in ("windows.img", "aula1/base.pgz", "busy.img"):
@@ -88,7 +89,7 @@ def test_torrent_tracker_has_one_server_run_and_ends_opengnsys_own(opengnsys: Pa
         {bttrack} & until ss -ltn | grep -q :6969; do sleep 0.05; done
         {tracker} & {tracker}; wait %2
         {tracker}; {creator}; echo codes $?
-        echo servers $(pgrep -fc 'ogtorrent serve')
+        echo servers $(pgrep -fc '[o]gtorrent serve')
         echo bttrack $(pgrep -c bttrack)
         {answers}
     """
@@ -108,6 +109,7 @@ with socket.create_server(("0.0.0.0", 6969)) as server:
 URL = "http://127.0.0.1:6969/catalogue"
 
 
+@pytest.mark.room
 def test_send_file_mcast_has_its_own_codes(opengnsys: Path) -> None:
     image(opengnsys / "images" / "windows.img", 1000)
     refused = {

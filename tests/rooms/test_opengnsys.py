@@ -185,6 +185,12 @@ def test_send_file_mcast_reaches_opengnsys_own_receivers(tmp_path: Path) -> None
         digest = write_random(prefix / "images" / IMAGE, SIZE, seed=3)
         room.repository.run([*OGTORRENT, "opengnsys", "install", "--prefix", prefix])
 
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+        call = [command, IMAGE, "9000:full:239.194.17.2:90m:2:60"]
+        with (tmp_path / "sender.log").open("wb") as log:
+            sending = room.repository.popen(call, env=environment, stdout=log, stderr=log)
+        # As ogMcastRequest does, who asks for the sending and waits until the sender's port is open.
+        until(lambda: ":9001" in room.repository.run(["ss", "-lun"]).stdout, "it sends")
         saved = [tmp_path / f"{host.name}.img" for host in room.seats]
         receiving = [
             host.popen(
@@ -192,9 +198,7 @@ def test_send_file_mcast_reaches_opengnsys_own_receivers(tmp_path: Path) -> None
             )
             for host, path in zip(room.seats, saved, strict=True)
         ]
-        environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-        room.repository.run([command, IMAGE, "9000:full:239.194.17.2:90m:2:60"], env=environment)
-        assert [receiver.wait(60) for receiver in receiving] == [0, 0]
+        assert [process.wait(60) for process in (sending, *receiving)] == [0, 0, 0]
         assert all(stand(path, digest) for path in saved)
 
 

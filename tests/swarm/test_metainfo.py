@@ -73,6 +73,32 @@ def test_a_directory_image_is_read_again_and_libtorrent_agrees() -> None:
     assert lt.load_torrent_buffer(read.raw).info_hashes.v1.to_bytes() == read.info_hash
 
 
+def test_the_form_of_one_file_says_the_same_of_the_image() -> None:
+    """OpenGnsys's seats want it: BEP 3's, whose name is the file's own."""
+    single = metainfo.in_form(SINGLE, True)
+    found = lt.load_torrent_buffer(single.raw).ti
+    assert (found.num_files(), found.name()) == (1, "windows.img")
+    assert found.info_hashes().v1.to_bytes() == single.info_hash != SINGLE.info_hash
+    for fact in ("name", "image", "files", "size", "stamp", "trackers", "is_directory"):
+        assert getattr(single, fact) == getattr(SINGLE, fact), fact
+    assert single.hashes() == SINGLE.hashes()
+    assert metainfo.in_form(single, True) is single
+    assert metainfo.in_form(single, False).raw == SINGLE.raw
+    assert metainfo.in_form(DIRECTORY, True) is DIRECTORY
+    elsewhere = metainfo.under_name(single, "hdimages", TRACKERS)
+    assert (elsewhere.name, elsewhere.info_hash) == ("hdimages", single.info_hash)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [(b"image", b"aula1/linux.img"), (b"image", b"../windows.img"), (b"root", b".."), (b"root", b"a/b")],
+)
+def test_the_form_of_one_file_leads_nowhere_else(field: bytes, value: bytes) -> None:
+    outer = outer_of(metainfo.in_form(SINGLE, True))
+    outer[metainfo.STAMP][field] = value
+    refusal(lt.bencode(outer))
+
+
 def test_other_trackers_leave_the_info_hash_and_the_stamp() -> None:
     for trackers in ([], ["http://a/announce"], ["http://b/announce", "http://c/announce"]):
         moved = metainfo.with_trackers(SINGLE, trackers)

@@ -35,6 +35,7 @@ from ogtorrent.swarm.metainfo import in_form
 
 DEFAULTS = Path("/etc/default/opengnsys")
 UNIT = "ogtorrent.service"
+SENDER, PACKAGE = "udp-sender", "udpcast"
 RETRIES = 65  # unanswered calls after which a receiver is given up, as OpenGnsys has it
 
 
@@ -197,7 +198,7 @@ class NotSent(OgtorrentError):
 def sender_command(path: Path, session: MulticastSession, interface: str) -> list[str]:
     """For OpenGnsys's receivers, who answer: udpcast counts them, and waits for them."""
     return [
-        *("udp-sender", "--nokbd", "--retries-until-drop", str(RETRIES)),
+        *(SENDER, "--nokbd", "--retries-until-drop", str(RETRIES)),
         *("--portbase", str(session.port_base), f"--{session.method}"),
         *(["--interface", interface] if interface else []),
         *("--mcast-data-address", str(session.address), "--fec", FEC),
@@ -215,8 +216,8 @@ def send(repository: Repository, named: str, session: str) -> int:
     if not path.is_file():
         raise NotSent(2, str(path))
     parsed = MulticastSession.parse(_whole(session))
-    if shutil.which("udp-sender") is None:
-        raise MissingProgram("udp-sender", "udpcast")
+    if shutil.which(SENDER) is None:
+        raise MissingProgram(SENDER, PACKAGE)
     sent = subprocess.run(sender_command(path, parsed, repository.interface), stdin=subprocess.DEVNULL)
     return 56 if sent.returncode else 0
 
