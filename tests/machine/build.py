@@ -28,7 +28,7 @@ PACKAGES = """
     partclone e2fsprogs fdisk parted dosfstools mtools squashfs-tools psmisc
     grub-pc-bin grub-efi-amd64-bin grub2-common
     nfs-ganesha nfs-ganesha-vfs samba openssh-server
-    python3 python3-pytest python3-pytest-asyncio python3-hypothesis
+    python3 openssl
 """
 # What only servers want starts when a test asks for it.
 OFF = """
