@@ -28,7 +28,7 @@ PACKAGES = """
     partclone e2fsprogs fdisk parted dosfstools mtools squashfs-tools psmisc
     grub-pc-bin grub-efi-amd64-bin grub2-common
     nfs-ganesha nfs-ganesha-vfs samba openssh-server
-    python3 python3-pytest python3-pytest-asyncio python3-hypothesis
+    python3 openssl
 """
 # What only servers want starts when a test asks for it.
 OFF = """
@@ -153,7 +153,8 @@ def _add_ogtorrent(live: Live) -> None:
         _run("dpkg-deb", "--extract", package, tree)
         modules = tree / "usr/lib/ogtorrent"
         rest = shutil.ignore_patterns("node_modules", "__pycache__")
-        shutil.copytree(PROJECT / "tests", modules / "tests", ignore=rest)
+        for folder in ("tests", "benchmarks"):  # these have the rooms that tests are in
+            shutil.copytree(PROJECT / folder, modules / folder, ignore=rest)
         shutil.copy(PROJECT / "pyproject.toml", modules)
         # Debian's pytest is older than our tests.
         wanted = [f"{name}=={version(name)}" for name in ("pytest", "pytest-asyncio")]
