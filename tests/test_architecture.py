@@ -29,7 +29,7 @@ BELOW = {
     "opengnsys": {"swarm", *GROUND},
     "fetch": {"swarm", *GROUND},
     "mounts": GROUND,
-    "offline": GROUND,
+    "offline": {"mounts", *GROUND},
     "overlay": GROUND,
     "swarm": GROUND,
     "settings": {"errors", "layout", "files", "words"},

@@ -11,8 +11,9 @@ import ogtorrent.errors
 from ogtorrent.words import CATALOGUES
 
 PACKAGE = Path(ogtorrent.__file__).parent
-# Whose arguments people read.
+# Whose arguments people read; a program's name is the same to all.
 ERRORS = {kind.__name__ for kind in vars(ogtorrent.errors).values() if isinstance(kind, type)}
+ERRORS.remove("MissingProgram")
 SPEAKERS = {"echo", "print", "_Refused", *ERRORS}
 # What programs read too, and what is the same in Spanish.
 # What OpenGnsys calls an error, and what its repository has of a call, stand as they are in its own logs.

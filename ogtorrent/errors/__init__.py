@@ -7,6 +7,7 @@
     |- BadSettings                 1  a settings file that sets what there is not, or wrongly
     |- BadMirror                   1  neither a server's URL nor a folder
     |- UnfitToken                  1  it, or its file, cannot guard the repository
+    |- BadCredentials              1  a file of them that cannot be used
     |- UnfitEntry                  1  a group or client that cannot be one
     |- EntryConflict               1  a group or client that cannot be beside the others
     |- UnfitInventory              1  the inventory's file is damaged

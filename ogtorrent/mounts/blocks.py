@@ -13,7 +13,8 @@ from ogtorrent.words import words
 BLOCKS = Path("/sys/class/block")
 DEVICES = Path("/dev")
 READ_ONLY = ("iso9660", "udf", "squashfs", "erofs")
-_BLKID = ("/sbin/blkid", "/usr/sbin/blkid", "blkid")
+BLKID, PACKAGE = "blkid", "util-linux"
+_PLACES = ("/sbin", "/usr/sbin", "")  # a PATH may lack those
 _PATIENCE = 20  # seconds
 
 
@@ -69,10 +70,10 @@ def probe(devices: Iterable[Path]) -> list[Block]:
 
 
 def _exported(device: Path) -> str:
-    for blkid in _BLKID:
+    for place in _PLACES:
         try:
             told = subprocess.run(
-                [blkid, "--probe", "--output", "export", str(device)],
+                [str(Path(place, BLKID)), "--probe", "--output", "export", str(device)],
                 capture_output=True,
                 text=True,
                 errors="replace",
@@ -86,7 +87,7 @@ def _exported(device: Path) -> str:
                 words("Name the device or the directory that is meant."),
             ) from error
         return told.stdout
-    raise MissingProgram("blkid", "util-linux")
+    raise MissingProgram(BLKID, PACKAGE)
 
 
 def parse(exported: str) -> Iterator[Block]:

@@ -18,6 +18,8 @@ from ogtorrent.words import words
 
 PORTS = {True: 443, False: 80}
 
+RCLONE = "rclone"  # the program and its package
+
 
 @dataclass(frozen=True)
 class WebDav:
@@ -106,5 +108,5 @@ def _obscured(password: str) -> str:
             ["rclone", "obscure", "-"], input=password, capture_output=True, text=True, check=True
         )
     except FileNotFoundError:
-        raise MissingProgram("rclone", "rclone") from None
+        raise MissingProgram(RCLONE, RCLONE) from None
     return done.stdout.strip()

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ogtorrent.errors import NoCache, NotWritable
+from ogtorrent.mounts import table
 from ogtorrent.offline.programs import run
 from ogtorrent.words import words
 
-MOUNTS = Path("/proc/self/mountinfo")
 SECTOR = 512  # bytes; sysfs and blkid count in these whatever the disk does
 ESP_TYPES = ("c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "0xef")  # UEFI 2.10, 5.3.3 and 5.2.2
 BIOS_BOOT_TYPE = "21686148-6449-6e6f-744e-656564454649"  # GRUB manual, 3.4
 BOOTABLE = ("ext2", "ext3", "ext4", "xfs")  # that GRUB and live-boot read
-
-
-@dataclass(frozen=True)
-class Mount:
-    source: str  # major:minor
-    inside: str  # the directory of the file system that is seen
-    at: Path
-    kind: str
 
 
 @dataclass(frozen=True)
@@ -64,26 +55,12 @@ class Disk:
         return max(0, min(one.start for one in self.partitions) - 1) * SECTOR
 
 
-def mounts() -> list[Mount]:
-    """proc(5): mount id, parent, major:minor, root, mount point, options, ... - type, source, ..."""
-    found = []
-    for line in os.fsdecode(MOUNTS.read_bytes()).splitlines():
-        fields = line.split()
-        kind = fields[fields.index("-") + 1]
-        found.append(Mount(fields[2], _plain(fields[3]), Path(_plain(fields[4])), kind))
-    return found
-
-
-def _plain(field: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field)
-
-
 def of(cache: Path) -> Disk:
     """Raises NoCache where nothing could boot from there, NotWritable, MissingProgram."""
     there = cache.resolve()
-    above = [mount for mount in mounts() if there.is_relative_to(mount.at)]
+    above = [mount for mount in table.read() if there.is_relative_to(mount.at)]
     mount = max(enumerate(above), key=lambda pair: (len(pair[1].at.parts), pair[0]))[1]
-    system = Path("/sys/dev/block", mount.source)
+    system = Path("/sys/dev/block", f"{os.major(mount.device)}:{os.minor(mount.device)}")
     if not (system / "partition").exists():
         raise NoCache(
             words("{cache} is not on a partition of a disk", cache=cache),
@@ -94,9 +71,9 @@ def of(cache: Path) -> Disk:
     siblings = [path for path in whole.iterdir() if (path / "partition").exists()]
     partitions = sorted(map(_partition, siblings), key=lambda one: one.start)
     own = next(one for one in partitions if one.device.name == _device(system).name)
-    inside = PurePosixPath(mount.inside, there.relative_to(mount.at))
-    table = _probed(_device(whole)).get("PTTYPE", "")
-    return Disk(_device(whole), table, tuple(partitions), own, inside)
+    inside = PurePosixPath(mount.root, there.relative_to(mount.at))
+    kind = _probed(_device(whole)).get("PTTYPE", "")
+    return Disk(_device(whole), kind, tuple(partitions), own, inside)
 
 
 def check_readable(partition: Partition) -> None:

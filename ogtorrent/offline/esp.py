@@ -7,7 +7,8 @@ import tempfile
 
 from ogtorrent.errors import NotWritable
 from ogtorrent.files import sync_directory, write_whole
-from ogtorrent.offline.disk import Partition, mounts
+from ogtorrent.mounts import table
+from ogtorrent.offline.disk import Partition
 from ogtorrent.offline.programs import done, run
 
 # UEFI 2.10, 3.5.1.1. FAT names of eight letters and three: mtools and firmware agree on those.
@@ -22,9 +23,8 @@ class Esp:
 
     def __init__(self, partition: Partition) -> None:
         self.device = partition.device
-        number = partition.device.stat().st_rdev
-        wanted = f"{os.major(number)}:{os.minor(number)}"
-        places = [mount.at for mount in mounts() if mount.source == wanted and mount.inside == "/"]
+        wanted = partition.device.stat().st_rdev
+        places = [mount.at for mount in table.read() if mount.device == wanted and mount.whole]
         self._mounted = places[0] / FOLDER if places else None
 
     def read(self, name: str) -> bytes | None:

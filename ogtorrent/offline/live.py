@@ -16,7 +16,7 @@ from typing import Any
 
 from ogtorrent.errors import CacheFull, MissingProgram, NoLiveSystem, NotWritable
 from ogtorrent.files import exchange, remove, sync_directory, write_whole
-from ogtorrent.offline.disk import mounts
+from ogtorrent.mounts import table
 from ogtorrent.offline.programs import done, program
 from ogtorrent.words import words
 
@@ -175,7 +175,7 @@ def _sizes(root: Path, emptied: list[str]) -> Iterator[int]:
 
 def _emptied(cache: Path) -> list[str]:
     """Directories below `/` whose content is not packed: with what is mounted and no part of the system."""
-    others = {mount.at for mount in mounts()} - OWN | {cache.resolve()}
+    others = {mount.at for mount in table.read()} - OWN | {cache.resolve()}
     return [*EMPTIED, *(str(path.relative_to("/")) for path in sorted(others))]
 
 
