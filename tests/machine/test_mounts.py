@@ -1,7 +1,8 @@
-"""What the kernel of the machine that runs the tests may lack: a client of NFS."""
+"""What the kernel of the machine that runs the tests may lack: its clients of NFS and of SMB."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,19 @@ from .conftest import PC, Record
 from .site import REPO
 
 pytestmark = [pytest.mark.room, pytest.mark.root]
+
+MODULES = "/usr/lib/ogtorrent"
+
+
+def test_the_contract_of_mounts_is_kept_by_a_real_kernel(live: Live, record: Record) -> None:
+    with PC(live, record).from_network(None) as machine:
+        machine.run(f"cd {MODULES} && export PYTHONPATH=/ogtorrent/pytest COLUMNS=100")
+        options = "-v -p no:cacheprovider -W ignore --basetemp=/tmp/suite -k '[nfs] or [smb]'"
+        said = machine.run(f"python3 -m pytest {options} tests/mounts/test_mount.py", seconds=1200)
+    passed = re.findall(r"::(test_\w+)\[(nfs|smb)\] PASSED", said)
+    by_protocol = {protocol: {name for name, by in passed if by == protocol} for protocol in ("nfs", "smb")}
+    assert by_protocol["nfs"] == by_protocol["smb"] and len(by_protocol["nfs"]) > 5, said
+    assert "skipped" not in said.splitlines()[-1], said
 
 
 def test_a_repository_that_is_mounted_is_published(live: Live, record: Record, tmp_path: Path) -> None:
