@@ -6,6 +6,7 @@ Each test is a PC of its own: a network with loopback alone, mounts, processes t
 from __future__ import annotations
 
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -145,6 +146,27 @@ def test_what_an_old_seat_has_is_taken_over(pc: Machine) -> None:
     assert "nothing to fetch" in said
     assert "whole" in said.splitlines()
     assert ".bf" not in said.rpartition("whole\n")[2]
+
+
+def test_another_form_of_the_metainfo_moves_no_byte(pc: Machine) -> None:
+    """Into a cache that has no room for a second copy, and keeps none."""
+    published(pc.images / NAME, pc.images, 30 * 2**20)
+    shutil.copytree(pc.images, pc.folder / "before")
+    place = pc.cached / NAME
+    script = [
+        f"mkdir -p {place.parent}; cp -a {pc.folder}/before/{NAME}* {place.parent}",
+        f"stat -c 'inode %i' {place}",
+        f"cmp {place}.torrent {pc.images}/{NAME}.torrent >/dev/null || echo another",
+        update("REPO", *CALL),
+        f"cmp {place}.torrent {pc.images}/{NAME}.torrent && echo the same",
+        f"stat -c 'inode %i' {place}; ls -A {place.parent}",
+    ]
+    said = pc.run("\n".join(script), serves=True, cache="tmpfs -o size=50m")
+    lines = said.splitlines()
+    assert codes(said) == [0], said
+    assert {"another", "the same"} <= set(lines), said
+    assert len({line for line in lines if line.startswith("inode ")}) == 1
+    assert ".previous" not in lines
 
 
 def test_a_synchronised_directory_is_left_to_opengnsys(pc: Machine) -> None:
