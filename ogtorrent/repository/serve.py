@@ -142,7 +142,8 @@ def _attached(wanted: Wanted, port: int) -> _Site:
     tracking = _tracker(app, wanted)
     kept = Kept(Tree(wanted.root))
     rooms.attach(app, kept, tracking.networks)
-    publisher = Publisher(wanted.root, trackers, wanted.single)
+    # A mirror's images have their source's form, also after it was begun anew.
+    publisher = Publisher(wanted.root, trackers, None if wanted.mirrors else wanted.single)
     shelf = Shelf(publisher, trackers)
     taking = partial(Session, policy.leecher(wanted.address, 0))
     mirroring = Mirroring(wanted.mirrors, wanted.mirrored, shelf, taking)
