@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ogtorrent.cache import events
-from ogtorrent.cache.options import LONGEST, Full, Protocol, TorrentOptions, as_opengnsys
-from ogtorrent.cache.update import update
-from ogtorrent.cli.update_cache import PLAIN_EVERY, SEEDING, describe
+from ogtorrent.cache.options import LONGEST, Full, Protocol, Way, as_opengnsys
+from ogtorrent.cache.update import Origin, update
+from ogtorrent.cli.update_cache import PLAIN_EVERY, describe
 from ogtorrent.errors import MissingProgram, NotARepository, OgtorrentError, RepositoryUnreachable
 from ogtorrent.layout import Mirror
-from ogtorrent.multicast import MulticastSession
 from ogtorrent.opengnsys import stock
 from ogtorrent.opengnsys.logs import Log, Logs
 from ogtorrent.opengnsys.seat import CALLERS, MOUNTINFO, Call, Seat, caller, torrent_options
@@ -56,7 +55,7 @@ def _bring(call: Call, seat: Seat, logs: Logs, arguments: list[str], original: P
     logs.tell(f"REPO {server} {call.protocol} {call.options}".rstrip(), Log.LOG, Log.SESSION)
     began = time.monotonic()
     try:
-        happens = _update(call, seat, server)
+        happens = _update(call, seat, Origin(server))
     except (RepositoryUnreachable, NotARepository):
         # Not one of ours. Its images are described where they are mounted, if those are its.
         known = _stock(call, seat, server)
@@ -64,7 +63,7 @@ def _bring(call: Call, seat: Seat, logs: Logs, arguments: list[str], original: P
             raise
         if call.protocol != "TORRENT":
             return _leave_to(original, arguments)
-        happens = _update(call, seat, server, known)
+        happens = _update(call, seat, Origin(server, known=known))
     last = _tell(happens, logs)
     if isinstance(last, events.Failed):
         logs.refuse(last.exit_code, last.message)
@@ -75,30 +74,15 @@ def _bring(call: Call, seat: Seat, logs: Logs, arguments: list[str], original: P
     return 0
 
 
-def _update(
-    call: Call, seat: Seat, server: str, known: tuple[Mirror, Metainfo] | None = None
-) -> Iterator[events.Event]:
+def _update(call: Call, seat: Seat, origin: Origin) -> Iterator[events.Event]:
     """Raises OgtorrentError."""
-    protocol = Protocol(call.protocol.lower())
-    session, options = None, TorrentOptions.parse(SEEDING)
-    if protocol is Protocol.MULTICAST and call.options:
-        session = MulticastSession.parse(call.options)
-    elif protocol is Protocol.TORRENT and call.options:
-        options = TorrentOptions.parse(torrent_options(call.options, LONGEST))
-    full = Full(as_opengnsys(seat.when_full))
-    return update(
-        server,
-        call.image,
-        seat.cache,
-        options,
-        "0.0.0.0",
-        False,
-        None,
-        full,
-        protocol,
-        session,
-        known=known,
-    )
+    protocol, options = Protocol(call.protocol.lower()), call.options
+    if protocol is Protocol.TORRENT:
+        options = torrent_options(options, LONGEST)
+    elif protocol is Protocol.UNICAST:
+        options = ""
+    way, full = Way.parse(protocol, options), Full(as_opengnsys(seat.when_full))
+    return update(origin, call.image, seat.cache, way, "0.0.0.0", False, None, full)
 
 
 def _stock(call: Call, seat: Seat, server: str) -> tuple[Mirror, Metainfo] | None:
