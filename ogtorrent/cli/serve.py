@@ -14,8 +14,8 @@ from typing import Any
 import click
 
 from ogtorrent import layout, settings
-from ogtorrent.disk.images import root_of
 from ogtorrent.layout import Layout
+from ogtorrent.removable.images import root_of
 from ogtorrent.repository import as_it_stands
 from ogtorrent.repository.addresses import Network, parse_listen, parse_networks, parse_rooms
 from ogtorrent.repository.mirror.source import checked
