@@ -26,7 +26,7 @@ BELOW = {
     "repository": {"removable", "fetch", "mounts", "overlay", "swarm", *GROUND},
     "cache": {"removable", "fetch", "mounts", "offline", "overlay", "swarm", *GROUND},
     "removable": {"swarm", *GROUND},
-    "opengnsys": {"swarm", *GROUND},
+    "opengnsys": {"mounts", "swarm", *GROUND},
     "fetch": {"swarm", *GROUND},
     "mounts": GROUND,
     "offline": {"mounts", *GROUND},

@@ -13,9 +13,10 @@ from ogtorrent.cache.update import Origin, update
 from ogtorrent.cli.update_cache import PLAIN_EVERY, describe
 from ogtorrent.errors import MissingProgram, NotARepository, OgtorrentError, RepositoryUnreachable
 from ogtorrent.layout import Mirror
+from ogtorrent.mounts import table
 from ogtorrent.opengnsys import stock
 from ogtorrent.opengnsys.logs import Log, Logs
-from ogtorrent.opengnsys.seat import CALLERS, MOUNTINFO, Call, Seat, caller, torrent_options
+from ogtorrent.opengnsys.seat import CALLERS, Call, Seat, caller, torrent_options
 from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.words import words
 
@@ -25,7 +26,7 @@ USAGE = "updateCache REPO|IP /PATH/IMAGE.img TORRENT|MULTICAST|UNICAST [OPTIONS]
 
 def update_cache(arguments: list[str], original: Path | None) -> int:
     """The exit code. Where it is work for OpenGnsys's own, that takes the place of this process."""
-    seat = Seat.of(os.environ, MOUNTINFO.read_text(errors="replace"))
+    seat = Seat.of(os.environ, table.read())
     logs = Logs(seat.settings, NAME)
     if len(arguments) < 3:
         logs.refuse(1, f"{seat.settings.get('MSG_FORMAT', words('Format'))}: {USAGE}")

@@ -44,9 +44,9 @@ class Look:
         kept = self.home / mbr.BEFORE
         chained = kept.exists() and mbr.starts(kept.read_bytes()) is not mbr.Starts.GRUB
         before = self.esp is not None and self.esp.read(BEFORE) is not None
-        uuid = self.disk.esp.uuid if before and self.disk.esp is not None else ""
+        uuid = self.disk.esp.block.uuid if before and self.disk.esp is not None else ""
         home = self.disk.inside / self.home.relative_to(self.cache)
-        return menu(live, home, self.disk.cache.uuid, self.images, self.asked.append, chained, uuid)
+        return menu(live, home, self.disk.cache.block.uuid, self.images, self.asked.append, chained, uuid)
 
     def parts(self) -> Sequence[Part]:
         """Raises NotWritable, MissingProgram."""
@@ -106,7 +106,7 @@ def look(cache: Path, images: Sequence[str], asked: Asked | None = None) -> Look
     there = disk.of(cache)
     if asked.choice is not Choice.NONE:
         disk.check_readable(there.cache)
-    uuid, inside = there.cache.uuid, there.inside / home.relative_to(cache)
+    uuid, inside = there.cache.block.uuid, there.inside / home.relative_to(cache)
     cores = {}
     for name, target, possible in (
         (Name.BIOS, grub.BIOS, bool(there.embedding)),
