@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from ogtorrent.cli.mount import json_option, mount, own_addresses, tell, write_option
+from ogtorrent.cli.mount import json_option, mount, tell, write_option
 from ogtorrent.errors import OgtorrentError
+from ogtorrent.interfaces import own_addresses
 from ogtorrent.layout import CACHE, Place
 from ogtorrent.layout.aliases import as_address
 from ogtorrent.words import words

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import shlex
 import sys
@@ -10,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-import psutil
 
 from ogtorrent import layout
 from ogtorrent.errors import BadAddress, NoCache, NoCredentials
+from ogtorrent.interfaces import own_addresses
 from ogtorrent.layout import CACHE, REPO, Here, Place
 from ogtorrent.layout.aliases import as_address
 from ogtorrent.mounts import credentials as files
@@ -193,14 +192,3 @@ def _here(server: str, root: Path | None) -> Here:
         return replace(here, cache=partition.mounted())
     except NoCache:
         return here
-
-
-def own_addresses() -> frozenset[str]:
-    found = set()
-    for addresses in psutil.net_if_addrs().values():
-        for address in addresses:
-            try:
-                found.add(str(ipaddress.ip_address(address.address.partition("%")[0])))
-            except ValueError:  # of the interface itself
-                continue
-    return frozenset(found)

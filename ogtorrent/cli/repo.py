@@ -12,9 +12,9 @@ import click
 
 from ogtorrent import layout
 from ogtorrent.cli import inventory
-from ogtorrent.cli.mount import own_addresses
 from ogtorrent.cli.stock import cache_option
 from ogtorrent.errors import NoCache, NotWritable, UnfitImage, UnfitInventory
+from ogtorrent.interfaces import own_addresses
 from ogtorrent.layout import Here, ImagePath, Layout, Tree
 from ogtorrent.repository.check import Fault, Finding
 from ogtorrent.words import words

@@ -14,10 +14,11 @@ from typing import Any
 import click
 
 from ogtorrent import layout, settings
+from ogtorrent.interfaces import Network
 from ogtorrent.layout import Layout
 from ogtorrent.removable.images import root_of
 from ogtorrent.repository import as_it_stands
-from ogtorrent.repository.addresses import Network, parse_listen, parse_networks, parse_rooms
+from ogtorrent.repository.addresses import parse_listen, parse_networks, parse_rooms
 from ogtorrent.repository.mirror.source import checked
 from ogtorrent.repository.serve import Served, Wanted
 from ogtorrent.repository.serve import serve as run

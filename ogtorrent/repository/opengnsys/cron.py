@@ -6,13 +6,11 @@ Of each the exit codes are the original's, and what it logged it logs.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -26,6 +24,8 @@ from ogtorrent.errors import (
 )
 from ogtorrent.fetch import catalogue
 from ogtorrent.fetch.server import DEFAULT_PORT, Server
+from ogtorrent.files import locked
+from ogtorrent.interfaces import own_addresses
 from ogtorrent.layout import Layout, Root, recognise
 from ogtorrent.multicast import MulticastSession
 from ogtorrent.repository.addresses import announce_url, announce_urls, opengnsys_values
@@ -80,8 +80,7 @@ class Repository:
     @property
     def interface(self) -> str:
         """Its address, where that is one of this machine's."""
-        own = {one.address for addresses in psutil.net_if_addrs().values() for one in addresses}
-        return self.address if self.address in own else ""
+        return self.address if self.address in own_addresses() else ""
 
     def log(self, name: str, text: str) -> None:
         """As `date : text`, in the log of the command; one that cannot be written is no error."""
@@ -100,7 +99,7 @@ def create(repository: Repository) -> int:
         return 1
     if repository.serves:
         return 0
-    with _alone(repository.images) as alone:
+    with locked(repository.images, wait=False) as alone:
         if alone:
             root = recognise(repository.images, Layout.LEGACY)
             address = repository.address
@@ -126,18 +125,6 @@ def _publish(repository: Repository, root: Root, trackers: Sequence[str]) -> Non
             repository.log("torrent-creator", f"{image}.torrent: {published.size} bytes")
 
 
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
-    finally:
-        os.close(descriptor)
-
-
 def track(repository: Repository, program: Sequence[str]) -> int:
     """torrent-tracker: have `ogtorrent serve` run, the machine's service where that is installed.
 
@@ -147,7 +134,7 @@ def track(repository: Repository, program: Sequence[str]) -> int:
         return 0
     if not repository.is_fit:
         return 1
-    with _alone(repository.configuration.parent) as alone:
+    with locked(repository.configuration.parent, wait=False) as alone:
         if not alone or repository.serves:
             return 0
         for process in psutil.process_iter(["name"]):
