@@ -30,7 +30,10 @@ root_option = click.option(
     help=words("The repository's tree by its name there; OpenGnsys's by default."),
 )
 server_option = click.option(
-    "--server", default="", metavar="IP", help=words("The repository's address, where HOST is another.")
+    "--server",
+    default="",
+    metavar="IP",
+    help=words("The repository's address, on another machine than it."),
 )
 json_option = click.option("--json", "as_json", is_flag=True, help=words("As one JSON object."))
 write_option = click.option("--write", is_flag=True, help=words("To be written, too."))
@@ -67,7 +70,9 @@ def mount() -> None:
     help=words("Who we are to it: lines username=, password=; asked for on a terminal."),
 )
 @write_option
-@server_option
+@click.option(
+    "--server", default="", metavar="IP", help=words("The repository's address, where HOST is another.")
+)
 @root_option
 @json_option
 def repo(
