@@ -19,6 +19,7 @@ from ogtorrent.errors import (
     ImageLocked,
     MissingProgram,
     NotARepository,
+    NotOnDisk,
     OgtorrentError,
     RepositoryUnreachable,
 )
@@ -174,14 +175,6 @@ def _start(repository: Repository, program: Sequence[str]) -> None:
         repository.log("torrent-tracker", f"ERROR: ogtorrent serve ended with {server.returncode}")
 
 
-class NotSent(OgtorrentError):
-    """By sendFileMcast, whose own codes `ogAdmRepoAux` knows."""
-
-    def __init__(self, code: int, why: str) -> None:
-        self.exit_code = code
-        super().__init__(why)
-
-
 def sender_command(path: Path, session: MulticastSession, interface: str) -> list[str]:
     """For OpenGnsys's receivers, who answer: udpcast counts them, and waits for them."""
     return [
@@ -196,12 +189,12 @@ def sender_command(path: Path, session: MulticastSession, interface: str) -> lis
 
 
 def send(repository: Repository, named: str, session: str) -> int:
-    """sendFileMcast FILE SESSION. Raises BadSession, NotSent, MissingProgram."""
+    """sendFileMcast FILE SESSION. Raises NotOnDisk, BadSession, MissingProgram."""
     path = Path(named)
     if not path.is_relative_to(repository.prefix):
         path = repository.images / named.lstrip("/")
     if not path.is_file():
-        raise NotSent(2, str(path))
+        raise NotOnDisk(named, repository.images)
     parsed = MulticastSession.parse(_whole(session))
     if shutil.which(SENDER) is None:
         raise MissingProgram(SENDER, PACKAGE)
