@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +16,7 @@ from ogtorrent.words import words
 SECTOR = 512  # bytes; sysfs and blkid count in these whatever the disk does
 ESP_TYPES = ("c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "0xef")  # UEFI 2.10, 5.3.3 and 5.2.2
 BIOS_BOOT_TYPE = "21686148-6449-6e6f-744e-656564454649"  # GRUB manual, 3.4
+_PLAIN = re.compile(r"[A-Za-z0-9/._-]+")  # GRUB and the kernel's command line take it as it is
 BOOTABLE = ("ext2", "ext3", "ext4", "xfs")  # that GRUB and live-boot read
 
 
@@ -73,6 +75,11 @@ def of(cache: Path) -> Disk:
     partitions = sorted(map(_partition, siblings), key=lambda one: one.start)
     own = next(one for one in partitions if one.device.name == _device(system).name)
     inside = PurePosixPath(mount.root, there.relative_to(mount.at))
+    if not _PLAIN.fullmatch(str(inside)):
+        raise NoCache(
+            words("GRUB cannot be told of {inside!r} in {device}", inside=str(inside), device=own.device),
+            words("Call its folders by letters without accents, digits, '.', '-' and '_'."),
+        )
     return Disk(_device(whole), _probed(_device(whole)).table, tuple(partitions), own, inside)
 
 
