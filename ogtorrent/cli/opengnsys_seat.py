@@ -5,18 +5,35 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ogtorrent.cache import events
 from ogtorrent.cache.options import LONGEST, Full, Protocol, Way, as_opengnsys
 from ogtorrent.cache.update import Origin, update
 from ogtorrent.cli.update_cache import PLAIN_EVERY, describe
-from ogtorrent.errors import MissingProgram, NotARepository, OgtorrentError, RepositoryUnreachable
+from ogtorrent.errors import (
+    MissingProgram,
+    NotARepository,
+    OgtorrentError,
+    RepositoryUnreachable,
+    UnknownImage,
+)
+from ogtorrent.fetch import catalogue
+from ogtorrent.fetch.server import Server
 from ogtorrent.layout import Mirror
 from ogtorrent.mounts import table
 from ogtorrent.opengnsys import stock
 from ogtorrent.opengnsys.logs import Log, Logs
-from ogtorrent.opengnsys.seat import CALLERS, Call, Seat, caller, torrent_options
+from ogtorrent.opengnsys.seat import (
+    CALLERS,
+    Call,
+    Seat,
+    caller,
+    forget_ctorrent,
+    spelt,
+    torrent_options,
+)
 from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.words import words
 
@@ -54,9 +71,11 @@ def _bring(call: Call, seat: Seat, logs: Logs, arguments: list[str], original: P
     """Raises OgtorrentError."""
     server = seat.repository if call.repository == "REPO" else call.repository
     logs.tell(f"REPO {server} {call.protocol} {call.options}".rstrip(), Log.LOG, Log.SESSION)
+    if seat.has_directory(server, call.image):  # a system's files, with owners and links: OpenGnsys's rsync
+        return _leave_to(original, arguments)
     began = time.monotonic()
     try:
-        happens = _update(call, seat, Origin(server))
+        happens = _published(call, seat, server)
     except (RepositoryUnreachable, NotARepository):
         # Not one of ours. Its images are described where they are mounted, if those are its.
         known = _stock(call, seat, server)
@@ -73,6 +92,18 @@ def _bring(call: Call, seat: Seat, logs: Logs, arguments: list[str], original: P
     partial = seat.settings.get("MSG_SCRIPTS_TIME_PARTIAL", words("time of the part"))
     logs.tell(f"   [ ] {partial} {NAME} {minutes}m {seconds}s", Log.LOG, Log.SESSION)
     return 0
+
+
+def _published(call: Call, seat: Seat, server: str) -> Iterator[events.Event]:
+    """Raises OgtorrentError."""
+    try:
+        return _update(call, seat, Origin(server))
+    except UnknownImage:
+        listed = catalogue.images(Server.parse(server))
+        meant = spelt(call.image, (one.image for one in listed))
+        if meant is None:
+            raise
+        return _update(replace(call, image=meant), seat, Origin(server))
 
 
 def _update(call: Call, seat: Seat, origin: Origin) -> Iterator[events.Event]:
@@ -98,8 +129,10 @@ def _stock(call: Call, seat: Seat, server: str) -> tuple[Mirror, Metainfo] | Non
 
 def _tell(happens: Iterator[events.Event], logs: Logs) -> events.Event | None:
     """Steps go into the session's log; what moves goes into the command's, as a line with its %."""
-    told, last = 0.0, None
+    told, last, place = 0.0, None, None
     for last in happens:
+        if isinstance(last, events.Started):
+            place = Path(last.path)
         if isinstance(last, events.Progress | events.Checking | events.Gathering):
             if time.monotonic() - told >= PLAIN_EVERY:
                 told = time.monotonic()
@@ -110,6 +143,8 @@ def _tell(happens: Iterator[events.Event], logs: Logs) -> events.Event | None:
             logs.tell(number + line, Log.LOG, Log.SESSION)
             if isinstance(last, events.Done):
                 logs.tell(line, Log.COMMAND)
+    if isinstance(last, events.Done) and place is not None:
+        forget_ctorrent(place)
     return last
 
 

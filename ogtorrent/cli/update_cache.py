@@ -12,7 +12,7 @@ import click
 
 from ogtorrent.cache import events
 from ogtorrent.cache.options import Full, Protocol, Way, WhenFull, when_full
-from ogtorrent.cache.plan import Adopt, BringBack, Check, Fetch, InPlace, NoSpace, UpToDate
+from ogtorrent.cache.plan import Adopt, BringBack, Check, Fetch, InPlace, NoSpace, OtherForm, UpToDate
 from ogtorrent.cache.removal import making_room
 from ogtorrent.cache.update import Origin, rehearse, update
 from ogtorrent.cli import feeder
@@ -164,7 +164,7 @@ def _rehearse(
     match step:
         case NoSpace(needed, free, total):
             raise CacheFull(str(image), needed, free, total)
-        case UpToDate() | Adopt():
+        case UpToDate() | OtherForm() | Adopt():
             line = words("{image}: whole, nothing to fetch", image=image)
         case BringBack():
             line = words("{image}: it is the previous version, nothing to fetch", image=image)

@@ -98,8 +98,8 @@ class Look:
             return Loader(place, True, empty=True)
         if grub.MARK.encode() not in stands:
             return Loader(place, True, another=words("another system"))
-        others = (one.uuid for one in self.disk.partitions if one.uuid and one != self.disk.cache)
-        if any(grub.finding(uuid).encode() in stands for uuid in others):
+        uuids = (one.block.uuid for one in self.disk.partitions if one != self.disk.cache)
+        if any(uuid and grub.finding(uuid).encode() in stands for uuid in uuids):
             return Loader(place, True, another=words("another cache"))
         return Loader(place, True, current=stands == self.cores.get(Name.UEFI))
 

@@ -7,6 +7,7 @@ is there; at the end the live system before.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -107,7 +108,7 @@ def _check(there: Look, states: dict[Name, State]) -> None:
     if there.source is None:
         if states[Name.LIVE] not in DONE:
             source(there.asked.where)  # says why there is none
-    elif there.source.kind is Kind.OGLIVE and there.disk.cache.label != LABEL:
+    elif there.source.kind is Kind.OGLIVE and there.disk.cache.block.label != LABEL:
         raise NoLiveSystem(
             there.asked.where,
             words(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
@@ -60,6 +61,13 @@ class Seat:
             )
         return found[1] or found[2] or found[3]
 
+    def has_directory(self, server: str, image: ImagePath) -> bool:
+        """Whether it is a directory on that server, whose images are mounted."""
+        try:
+            return self.repository == server and self.images.joinpath(*image.parts).is_dir()
+        except (RepositoryUnreachable, OSError):
+            return False
+
     def _mounted(self, place: Path) -> str | None:
         """The device that is mounted there; the last one is on top."""
         there = seen_at(place, self.mounts)
@@ -96,6 +104,20 @@ class Call:
             )
         image = ImagePath(tuple(part for part in path.split("/") if part))
         return cls(repository, image, protocol, options)
+
+
+def spelt(image: ImagePath, published: Iterable[ImagePath]) -> ImagePath | None:
+    """The one that differs in capitals alone, which ogGetPath finds, too."""
+    folded = str(image).casefold()
+    found = [one for one in published if str(one).casefold() == folded]
+    return found[0] if len(found) == 1 else None
+
+
+def forget_ctorrent(place: Path) -> None:
+    """An image that stands is no unfinished one of OpenGnsys's (ogUpdateCacheIsNecesary)."""
+    for ending in (".torrent.bf", ".torrent.bfog"):
+        with contextlib.suppress(OSError):
+            place.with_name(place.name + ending).unlink()
 
 
 def torrent_options(text: str, longest: int) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ogtorrent.errors import UnknownImage, UpdateFailed
 from ogtorrent.layout import ImagePath, Layout, Mirror, Root, Sidecar
+from ogtorrent.opengnsys.seat import spelt
 from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import Metainfo, Stamp
 from ogtorrent.words import words
@@ -25,10 +26,13 @@ def published(images: Path, server: str, image: ImagePath) -> Metainfo:
     Raises UnknownImage, UpdateFailed, HostileMetainfo.
     """
     root = Root(images, MIRROR)
-    place = root.image(image)
     try:
-        if not place.exists():
-            raise UnknownImage(str(image), server, [])
+        if not root.image(image).exists():
+            meant = spelt(image, root.images())
+            if meant is None:
+                raise UnknownImage(str(image), server, [])
+            image = meant
+        place = root.image(image)
         found = metainfo.read(root.sidecar(image, Sidecar.TORRENT))
         status = place.stat()
         if not found.is_single or found.size != status.st_size:

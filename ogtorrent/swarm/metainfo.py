@@ -169,6 +169,11 @@ def in_form(metainfo: Metainfo, single: bool) -> Metainfo:
     )
 
 
+def same_pieces(one: Metainfo, other: Metainfo) -> bool:
+    """Whether both say the same of an image, if in different forms: what one verified, the other has."""
+    return in_form(one, other.is_single).info_hash == other.info_hash
+
+
 def stamped(metainfo: Metainfo, name: str, image: ImagePath, stamp: Stamp) -> Metainfo:
     """Somebody else's metainfo of one file, as that of an image of a root called `name`; the info-hash stays.
     Raises HostileMetainfo where it is not of that file."""

@@ -175,10 +175,10 @@ def _start(repository: Repository, program: Sequence[str]) -> None:
         repository.log("torrent-tracker", f"ERROR: ogtorrent serve ended with {server.returncode}")
 
 
-def sender_command(path: Path, session: MulticastSession, interface: str) -> list[str]:
+def sender_command(sender: str, path: Path, session: MulticastSession, interface: str) -> list[str]:
     """For OpenGnsys's receivers, who answer: udpcast counts them, and waits for them."""
     return [
-        *(SENDER, "--nokbd", "--retries-until-drop", str(RETRIES)),
+        *(sender, "--nokbd", "--retries-until-drop", str(RETRIES)),
         *("--portbase", str(session.port_base), f"--{session.method}"),
         *(["--interface", interface] if interface else []),
         *("--mcast-data-address", str(session.address), "--fec", FEC),
@@ -193,12 +193,16 @@ def send(repository: Repository, named: str, session: str) -> int:
     path = Path(named)
     if not path.is_relative_to(repository.prefix):
         path = repository.images / named.lstrip("/")
-    if not path.is_file():
+    # Whoever asks `ogAdmRepoAux` over the network gets what is below, and no `../../etc/shadow`.
+    if ".." in path.parts or not path.is_file():
         raise NotOnDisk(named, repository.images)
     parsed = MulticastSession.parse(_whole(session))
-    if shutil.which(SENDER) is None:
+    # OpenGnsys brings one along.
+    sender = shutil.which(SENDER) or shutil.which(SENDER, path=repository.prefix / "bin")
+    if sender is None:
         raise MissingProgram(SENDER, PACKAGE)
-    sent = subprocess.run(sender_command(path, parsed, repository.interface), stdin=subprocess.DEVNULL)
+    command = sender_command(sender, path, parsed, repository.interface)
+    sent = subprocess.run(command, stdin=subprocess.DEVNULL)
     return 56 if sent.returncode else 0
 
 
