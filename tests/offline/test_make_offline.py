@@ -165,6 +165,7 @@ def test_all_is_made_once_and_said(tmp_path: Path, disk: Callable[..., Disk], co
     assert command("cache", "offline-status", *there)[0] == 0
     target = tmp_path / "target"
     target.mkdir()
+    (target / "restored").touch()
     apply = ("overlay", "apply", target, "--image", "aula1/windows.img", *there)
     assert command(*apply)[:2] == (0, "nothing is laid over aula1/windows.img\n")
     assert command("cache", "make-offline", *there)[0] == 14
