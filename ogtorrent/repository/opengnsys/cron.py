@@ -32,7 +32,7 @@ from ogtorrent.multicast import MulticastSession
 from ogtorrent.repository.addresses import announce_url, announce_urls, opengnsys_values
 from ogtorrent.repository.multicast import FEC, HOPS
 from ogtorrent.repository.publish import publish, standing
-from ogtorrent.swarm.metainfo import in_form
+from ogtorrent.swarm.forms import in_form
 
 DEFAULTS = Path("/etc/default/opengnsys")
 UNIT = "ogtorrent.service"
