@@ -36,6 +36,7 @@ from ogtorrent.cache.plan import (
     Fetch,
     InPlace,
     NoSpace,
+    OtherForm,
     Plan,
     Room,
     UpToDate,
@@ -156,6 +157,10 @@ class Fill:
                 if self._torrent is None:
                     self._torrent = self._add(self.order.place, Start.WHOLE)
                 return self._torrent
+            case OtherForm():
+                self._drop()
+                await asyncio.to_thread(write_sidecars, order.root, order.metainfo)
+                return await self._brought()
             case BringBack():
                 self._drop()
                 await asyncio.to_thread(versions.rollback, self.order.root, self.order.metainfo.image)

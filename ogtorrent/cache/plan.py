@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ogtorrent.cache.inventory import Cached, Holding, Kind
 from ogtorrent.cache.options import FAIL, Full, WhenFull
 from ogtorrent.layout import Root
+from ogtorrent.swarm.forms import same_pieces
 from ogtorrent.swarm.metainfo import Metainfo
 
 RESERVE = 1024 * 1024  # bytes for sidecars and directories, beyond the image
@@ -25,6 +26,11 @@ class Room:
 @dataclass(frozen=True)
 class UpToDate:
     """It stands there whole."""
+
+
+@dataclass(frozen=True)
+class OtherForm:
+    """It stands there whole, described in the other form of metainfo: the sidecars change, no byte does."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class NoSpace:
     total: int
 
 
-Plan = UpToDate | BringBack | Adopt | Check | Fetch | InPlace | NoSpace
+Plan = UpToDate | OtherForm | BringBack | Adopt | Check | Fetch | InPlace | NoSpace
 
 
 def plan(
@@ -85,6 +91,8 @@ def plan(
     same = cached.beside is not None and cached.beside.info_hash == wanted.info_hash
     if same and cached.described:
         return Check(mend=True) if verify else UpToDate()
+    if cached.beside is not None and cached.described and same_pieces(cached.beside, wanted):
+        return OtherForm()
     if cached.previous is not None and cached.previous.info_hash == wanted.info_hash:
         return BringBack()
     if elsewhere is not None and not cached.stands:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from ogtorrent.errors import NoOpenGnsys, OgtorrentError
+from ogtorrent.errors import NoOpenGnsys, NotWritable, OgtorrentError
 from ogtorrent.opengnsys.install import (
     Found,
     Standing,
@@ -98,10 +98,14 @@ def _install(content: bytes, opengnsys: str, one: Found) -> None:
 @opengnsys.command(help=words("Bring OpenGnsys's own commands back, byte for byte."))
 @_PREFIX
 def uninstall(prefix: Path) -> None:
-    found = [look(place) for place in places(prefix.absolute())]
-    if not is_there(found):
+    found, worst = [], 0
+    for place in places(prefix.absolute()):
+        try:
+            found.append(look(place))
+        except NotWritable as error:
+            worst = _failed(error)
+    if not worst and not is_there(found):
         raise NoOpenGnsys(prefix)
-    worst = 0
     for one in found:
         worst = _one(one, _uninstall) or worst
     sys.exit(worst)
@@ -132,9 +136,13 @@ def _one(found: Found, do: Callable[[Found], None]) -> int:
     try:
         do(found)
     except OgtorrentError as error:
-        click.echo(f"ogtorrent: {error}", err=True)
-        return error.exit_code
+        return _failed(error)
     return 0
+
+
+def _failed(error: OgtorrentError) -> int:
+    click.echo(f"ogtorrent: {error}", err=True)
+    return error.exit_code
 
 
 def program() -> Sequence[str]:

@@ -44,10 +44,12 @@ class Look:
         kept = self.home / mbr.BEFORE
         chained = kept.exists() and mbr.starts(kept.read_bytes()) in (mbr.Starts.WINDOWS, mbr.Starts.ANOTHER)
         before = self.esp is not None and self.esp.read(BEFORE) is not None
-        uuid = self.disk.esp.uuid if before and self.disk.esp is not None else ""
+        uuid = self.disk.esp.block.uuid if before and self.disk.esp is not None else ""
         said = Words(self.asked.language, CATALOGUES)
         home = self.disk.inside / self.home.relative_to(self.cache)
-        return menu(live, home, self.disk.cache.uuid, self.images, self.asked.append, chained, uuid, said)
+        return menu(
+            live, home, self.disk.cache.block.uuid, self.images, self.asked.append, chained, uuid, said
+        )
 
     def parts(self, content: bool = False) -> Sequence[Part]:
         """`content`: whether the live system is read. Raises NotWritable, MissingProgram."""
@@ -96,8 +98,8 @@ class Look:
             return Loader(place, True, empty=True)
         if grub.MARK.encode() not in stands:
             return Loader(place, True, another=words("another system"))
-        others = (one.uuid for one in self.disk.partitions if one.uuid and one != self.disk.cache)
-        if any(grub.finding(uuid).encode() in stands for uuid in others):
+        uuids = (one.block.uuid for one in self.disk.partitions if one != self.disk.cache)
+        if any(uuid and grub.finding(uuid).encode() in stands for uuid in uuids):
             return Loader(place, True, another=words("another cache"))
         return Loader(place, True, current=stands == self.cores.get(Name.UEFI))
 
@@ -117,7 +119,7 @@ def look(cache: Path, images: Sequence[str], asked: Asked | None = None) -> Look
         )
     if asked.choice is not Choice.NONE:
         disk.check_readable(there.cache)
-    uuid, inside = there.cache.uuid, there.inside / home.relative_to(cache)
+    uuid, inside = there.cache.block.uuid, there.inside / home.relative_to(cache)
     cores = {}
     for name, target, possible in (
         (Name.BIOS, grub.BIOS, bool(there.embedding)),

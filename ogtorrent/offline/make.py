@@ -7,7 +7,6 @@ is there; at the end the live system before.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +20,7 @@ from ogtorrent.errors import (
     NotWritable,
     OfflineLocked,
 )
-from ogtorrent.files import remove, write_whole
+from ogtorrent.files import locked, remove, write_whole
 from ogtorrent.layout import offline_home
 from ogtorrent.mounts.cache import LABEL
 from ogtorrent.offline import esp, grub, mbr, record
@@ -81,16 +80,12 @@ def make(
 def _alone(cache: Path, home: Path) -> Iterator[None]:
     try:
         home.mkdir(mode=0o700, exist_ok=True)
-        lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise NotWritable.of(home, error) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with locked(home, wait=False) as alone:
+        if not alone:
+            raise OfflineLocked(cache)
         yield
-    except BlockingIOError:
-        raise OfflineLocked(cache) from None
-    finally:
-        os.close(lock)
 
 
 def _check(there: Look, states: dict[Name, State]) -> None:
@@ -113,7 +108,7 @@ def _check(there: Look, states: dict[Name, State]) -> None:
     if there.source is None:
         if states[Name.LIVE] not in DONE:
             source(there.asked.where)  # says why there is none
-    elif there.source.kind is Kind.OGLIVE and there.disk.cache.label != LABEL:
+    elif there.source.kind is Kind.OGLIVE and there.disk.cache.block.label != LABEL:
         raise NoLiveSystem(
             there.asked.where,
             words(

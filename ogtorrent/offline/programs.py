@@ -13,7 +13,6 @@ from ogtorrent.errors import MissingProgram, NotWritable
 _PLACES = ("/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/lib/grub/i386-pc")
 # By the name of a program, the Debian package that has it.
 _PACKAGES = {
-    "blkid": "util-linux",
     "fsfreeze": "util-linux",
     "grub-bios-setup": "grub-pc-bin",
     "grub-mkimage": "grub-common",

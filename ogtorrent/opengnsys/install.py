@@ -147,7 +147,11 @@ def act(step: Step, version: str) -> None:
 
 
 def _keep(place: Place, version: str) -> None:
-    place.kept.parent.mkdir(mode=0o755, exist_ok=True)
+    try:
+        place.kept.parent.mkdir()
+        place.kept.parent.chmod(0o755)  # the PCs must come in, whatever umask this root has
+    except FileExistsError:
+        pass
     second = _second(place)
     second.unlink(missing_ok=True)
     # A second name of the very same file: its bytes, owner, mode and times are none of our business.

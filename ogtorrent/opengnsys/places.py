@@ -81,7 +81,9 @@ def wrapper(place: Place, program: Sequence[str], rooms: Sequence[str]) -> bytes
         [
             "#!/bin/bash",
             f"{MARK} {place.name}, which `ogtorrent opengnsys uninstall` brings back.",
-            f'original="${{BASH_SOURCE[0]%/*}}/{KEPT}/{place.name}"',
+            # It may be called by a link, or as `bash updateCache`.
+            'self=$(readlink -f "${BASH_SOURCE[0]}")',
+            f'original="${{self%/*}}/{KEPT}/{place.name}"',
             f"if {' && '.join(conditions)}; then",
             *([f"    {mount}"] if place.side is Side.SEAT else []),
             f'    exec {shlex.join(run)} --original "$original" {place.name} "$@"',

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 
 from ogtorrent.errors import RepositoryUnreachable, UpdateFailed
 from ogtorrent.layout import ImagePath
+from ogtorrent.mounts.table import Mounted, seen_at
 from ogtorrent.words import words
 
 # The scripts that have begun the session's log themselves.
 CALLERS = ("deployImage", "restoreBaseImage", "restoreDiffImage")
-MOUNTINFO = Path("/proc/self/mountinfo")
 # Devices of Samba, and of NFS by name or address: //HOST/SHARE, HOST:/FOLDER, [ADDRESS]:/FOLDER.
 _REMOTE = re.compile(r"//([^/]+)/|\[([^]]+)\]:/|([^/:@]+):/")
 SUFFIXES = ("-CACHE",)  # that a console's protocol may have
@@ -25,10 +26,10 @@ class Seat:
     """A PC of OpenGnsys: its settings, and where its server's images are mounted."""
 
     settings: Mapping[str, str]
-    mounts: str  # /proc/self/mountinfo
+    mounts: Sequence[Mounted]
 
     @classmethod
-    def of(cls, environment: Mapping[str, str], mounts: str) -> Seat:
+    def of(cls, environment: Mapping[str, str], mounts: Sequence[Mounted]) -> Seat:
         """As a script of its own would: `engine.cfg` is read where nobody has read it before."""
         settings = dict(environment)
         if not settings.get("OGENGINECONFIGURATE"):
@@ -60,14 +61,17 @@ class Seat:
             )
         return found[1] or found[2] or found[3]
 
+    def has_directory(self, server: str, image: ImagePath) -> bool:
+        """Whether it is a directory on that server, whose images are mounted."""
+        try:
+            return self.repository == server and self.images.joinpath(*image.parts).is_dir()
+        except (RepositoryUnreachable, OSError):
+            return False
+
     def _mounted(self, place: Path) -> str | None:
         """The device that is mounted there; the last one is on top."""
-        found = None
-        for line in self.mounts.splitlines():  # proc(5)
-            fields, _, source = line.partition(" - ")
-            if fields.split()[4:5] == [str(place)]:
-                found = source.split()[1]
-        return found
+        there = seen_at(place, self.mounts)
+        return there.source if there is not None else None
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,20 @@ class Call:
             )
         image = ImagePath(tuple(part for part in path.split("/") if part))
         return cls(repository, image, protocol, options)
+
+
+def spelt(image: ImagePath, published: Iterable[ImagePath]) -> ImagePath | None:
+    """The one that differs in capitals alone, which ogGetPath finds, too."""
+    folded = str(image).casefold()
+    found = [one for one in published if str(one).casefold() == folded]
+    return found[0] if len(found) == 1 else None
+
+
+def forget_ctorrent(place: Path) -> None:
+    """An image that stands is no unfinished one of OpenGnsys's (ogUpdateCacheIsNecesary)."""
+    for ending in (".torrent.bf", ".torrent.bfog"):
+        with contextlib.suppress(OSError):
+            place.with_name(place.name + ending).unlink()
 
 
 def torrent_options(text: str, longest: int) -> str:

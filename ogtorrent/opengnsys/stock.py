@@ -11,7 +11,9 @@ from pathlib import Path
 
 from ogtorrent.errors import UnknownImage, UpdateFailed
 from ogtorrent.layout import ImagePath, Layout, Mirror, Root, Sidecar
+from ogtorrent.opengnsys.seat import spelt
 from ogtorrent.swarm import metainfo
+from ogtorrent.swarm.forms import stamped
 from ogtorrent.swarm.metainfo import Metainfo, Stamp
 from ogtorrent.words import words
 
@@ -25,10 +27,13 @@ def published(images: Path, server: str, image: ImagePath) -> Metainfo:
     Raises UnknownImage, UpdateFailed, HostileMetainfo.
     """
     root = Root(images, MIRROR)
-    place = root.image(image)
     try:
-        if not place.exists():
-            raise UnknownImage(str(image), server, [])
+        if not root.image(image).exists():
+            meant = spelt(image, root.images())
+            if meant is None:
+                raise UnknownImage(str(image), server, [])
+            image = meant
+        place = root.image(image)
         found = metainfo.read(root.sidecar(image, Sidecar.TORRENT))
         status = place.stat()
         if not found.is_single or found.size != status.st_size:
@@ -45,7 +50,7 @@ def published(images: Path, server: str, image: ImagePath) -> Metainfo:
             f"{error.filename}: {error.strerror}",
             words("Wait until torrent-creator has published it."),
         ) from error
-    return metainfo.stamped(found, MIRROR.name, image, Stamp((status.st_mtime_ns,), tail, full))
+    return stamped(found, MIRROR.name, image, Stamp((status.st_mtime_ns,), tail, full))
 
 
 def _sum(path: Path) -> str:

@@ -16,7 +16,8 @@ from ogtorrent.errors import ImageLocked, NotWritable, OgtorrentError, UnfitImag
 from ogtorrent.layout import ImagePath, Root, Sidecar
 from ogtorrent.repository import sessions, settling
 from ogtorrent.repository.publish import Contents, publish, standing, stands, withdraw
-from ogtorrent.swarm.metainfo import Metainfo, in_form, with_trackers
+from ogtorrent.swarm.forms import in_form, with_trackers
+from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.sidecars import write_sidecars
 from ogtorrent.watch import Changes
 
@@ -54,8 +55,9 @@ class _Abandoned(Exception):
 class Publisher:
     """Keeps `catalogue` true. `run` ends only by cancellation."""
 
-    def __init__(self, root: Root, trackers: Sequence[str], single: bool = False) -> None:
-        """`single`: what is one file in the form that OpenGnsys's seats can save."""
+    def __init__(self, root: Root, trackers: Sequence[str], single: bool | None = False) -> None:
+        """`single`: what is one file in the form that OpenGnsys's seats can save; None leaves what is
+        published in the form that it has."""
         self.root = root
         self._trackers = tuple(trackers)
         self._single = single
@@ -151,7 +153,7 @@ class Publisher:
         published = standing(self.root, image)
         if published is None:
             return None
-        moved = in_form(published, self._single)
+        moved = published if self._single is None else in_form(published, self._single)
         if moved.trackers == self._trackers and moved is published:
             return published
         moved = with_trackers(moved, self._trackers)
@@ -232,7 +234,7 @@ class Publisher:
 
         try:
             published = await asyncio.to_thread(
-                publish, self.root, image, self._trackers, progress, self._single
+                publish, self.root, image, self._trackers, progress, bool(self._single)
             )
         except _Abandoned:
             log.info("%s: hashing abandoned", self.root.called(image))

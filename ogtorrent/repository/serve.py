@@ -16,9 +16,10 @@ from aiohttp import web
 
 import tracker.server
 from ogtorrent.errors import CannotJoin, NotWritable
+from ogtorrent.interfaces import own_networks
 from ogtorrent.layout import Root, Tree
 from ogtorrent.repository import catalogue, downloads, multicast, rooms
-from ogtorrent.repository.addresses import announce_urls, own_announce_url, own_networks
+from ogtorrent.repository.addresses import announce_urls, own_announce_url
 from ogtorrent.repository.console import routes as console
 from ogtorrent.repository.kept import Kept
 from ogtorrent.repository.mirror.mirroring import Mirroring
@@ -142,7 +143,8 @@ def _attached(wanted: Wanted, port: int) -> _Site:
     tracking = _tracker(app, wanted)
     kept = Kept(Tree(wanted.root))
     rooms.attach(app, kept, tracking.networks)
-    publisher = Publisher(wanted.root, trackers, wanted.single)
+    # A mirror's images have their source's form, also after it was begun anew.
+    publisher = Publisher(wanted.root, trackers, None if wanted.mirrors else wanted.single)
     shelf = Shelf(publisher, trackers)
     taking = partial(Session, policy.leecher(wanted.address, 0))
     mirroring = Mirroring(wanted.mirrors, wanted.mirrored, shelf, taking)

@@ -17,6 +17,7 @@ from ogtorrent.cache.plan import (
     Fetch,
     InPlace,
     NoSpace,
+    OtherForm,
     Plan,
     Room,
     UpToDate,
@@ -24,7 +25,7 @@ from ogtorrent.cache.plan import (
     to_evict,
 )
 from ogtorrent.layout import ImagePath, Layout, Mirror, Root
-from ogtorrent.swarm import metainfo
+from ogtorrent.swarm import forms, metainfo
 from ogtorrent.swarm.metainfo import File, Metainfo, Stamp
 
 GIB = 2**30
@@ -41,6 +42,8 @@ NEW, OLD = version(2), version(1)
 NEEDED = GIB + len(NEW.raw) + RESERVE
 NOTHING = Cached(False, None, False, 0)
 WHOLE = Cached(True, NEW, True, 0)
+OTHER_FORM = Cached(True, forms.in_form(NEW, True), True, GIB // 4, previous=NEW)
+OLDER_IN_OTHER_FORM = Cached(True, forms.in_form(OLD, True), True, 0)
 TOUCHED = Cached(True, NEW, False, 0)
 OLDER = Cached(True, OLD, True, 0)
 OLDER_TOUCHED = Cached(True, OLD, False, 0)
@@ -58,6 +61,9 @@ TOUCHED_AND_BEGUN = Cached(True, None, False, GIB // 4)
         (NOTHING, False, False, Fetch(NEEDED)),
         (NOTHING, True, False, Fetch(NEEDED)),
         (WHOLE, False, False, UpToDate()),
+        (OTHER_FORM, False, False, OtherForm()),
+        (OTHER_FORM, True, False, OtherForm()),
+        (OLDER_IN_OTHER_FORM, False, False, Fetch(NEEDED)),
         (WHOLE, True, False, Check(mend=True)),
         (TOUCHED, False, False, Check(mend=True)),
         (OLDER, False, False, Fetch(NEEDED)),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from machines import killed_at, ogtorrent
+from machines import environment, killed_at, ogtorrent
 
 from ogtorrent.cli import cli
 from ogtorrent.errors import NoOpenGnsys, NotWritable
@@ -171,6 +172,59 @@ def test_a_room_moves_alone(prefix: Path) -> None:
     done("install", prefix)
     assert says(command, "REPO", "/a.img", PATH=path) == moved
     assert run("install", prefix, "--room", '"; reboot').exit_code != 0
+
+
+def test_it_finds_the_original_however_it_is_called(prefix: Path, tmp_path: Path) -> None:
+    command = prefix / "client/scripts/updateCache"
+    done("install", prefix)
+    link = tmp_path / "update"
+    link.symlink_to(command)
+    assert says(link, "x") == "updateCache 1: x; function\n"
+    called = ["bash", "-c", f"cd {command.parent} && bash updateCache x"]
+    assert subprocess.run(called, capture_output=True, text=True).stdout == "updateCache 1: x; \n"
+
+
+def test_the_pcs_reach_the_originals_whatever_umask_their_server_has(prefix: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        done("install", prefix)
+    finally:
+        os.umask(before)
+    for place in places(prefix):
+        assert place.kept.parent.stat().st_mode & 0o777 == 0o755
+        assert place.path.stat().st_mode == place.kept.stat().st_mode
+
+
+@pytest.mark.root
+def test_a_prefix_that_is_read_only_stays_as_it_was_and_is_said(prefix: Path) -> None:
+    before = state(prefix)
+    for installed in (False, True):
+        mount = f"mount --bind {prefix} {prefix} && mount -o remount,bind,ro {prefix}"
+        verb = "uninstall" if installed else "install"
+        call = f"{sys.executable} -m ogtorrent opengnsys {verb} --prefix {prefix}"
+        alone = ["unshare", "--mount", "sh", "-c", f"{mount} && {call}"]
+        refused = subprocess.run(alone, env=environment(), capture_output=True, text=True)
+        assert refused.returncode == 14, refused.stderr
+        assert refused.stderr.count("Read-only file system") == 4
+        assert "Traceback" not in refused.stderr
+        if not installed:
+            assert state(prefix) == before
+            done("install", prefix)
+    done("uninstall", prefix)
+    assert state(prefix) == before
+
+
+def test_what_became_a_link_keeps_nobody_else_from_his_original(prefix: Path) -> None:
+    before = state(prefix)
+    done("install", prefix)
+    command = prefix / "bin/torrent-creator"
+    command.rename(prefix / "elsewhere")
+    command.symlink_to("../elsewhere")
+    refused = run("uninstall", prefix)
+    assert refused.exit_code == 14
+    assert "it is a link" in refused.output
+    for name in COMMANDS[1:]:
+        assert state(prefix)[name] == before[name]
 
 
 def test_a_link_is_not_moved(prefix: Path) -> None:

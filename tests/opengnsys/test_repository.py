@@ -120,6 +120,8 @@ def test_send_file_mcast_has_its_own_codes(opengnsys: Path) -> None:
         ("windows.img", "9000:full-duplex"): 3,
         ("windows.img", SESSION.replace("9000", "80")): 3,
         (str(opengnsys / "images" / "windows.img"), SESSION.replace("full-duplex", "quickly")): 3,
+        ("../etc/ogAdmRepo.cfg", SESSION): 2,
+        (str(opengnsys / "images" / ".." / ".." / ".." / "etc" / "passwd"), SESSION): 2,
         ("help",): 0,
     }
     for arguments, code in refused.items():

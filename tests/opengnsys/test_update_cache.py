@@ -6,6 +6,7 @@ Each test is a PC of its own: a network with loopback alone, mounts, processes t
 from __future__ import annotations
 
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from machines import DEADLINE, HERE, ogtorrent, published
 
+from ogtorrent.mounts.table import parse
 from ogtorrent.opengnsys.seat import Seat
 
 pytestmark = [pytest.mark.root, pytest.mark.room]
@@ -124,6 +126,57 @@ def test_an_image_comes_and_the_console_sees_how(pc: Machine) -> None:
     assert pc.log.read_text().splitlines() == [*first, *second[1:]]
 
 
+def test_what_an_old_seat_has_is_taken_over(pc: Machine) -> None:
+    """Whole, and then half: ctorrent has it in its full length, with its records beside it."""
+    published(pc.images / NAME, pc.images, SIZE)
+    place = pc.cached / NAME
+    copies = f"mkdir -p {place.parent}; cp {pc.images}/{NAME}* {place.parent}; cat {place}.full.sum"
+    half = f"head -c {SIZE // 2} {pc.images}/{NAME} > {place}; truncate -s {SIZE} {place}"
+    script = [
+        copies,
+        update("REPO", *CALL),
+        f"cat {pc.session}",
+        f"ogtorrent cache remove {NAME} --cache {pc.opengnsys}/cache",
+        f"{copies}; {half}; touch {place}.torrent.bf {place}.torrent.bfog",
+        # ogGetPath finds it, too, however its capitals are written.
+        update("REPO", "/AULA1/Windows.IMG", "torrent", "PEER:60"),
+        f"cmp {place} {pc.images}/{NAME} && echo whole; ls {place.parent}",
+    ]
+    said = pc.run("\n".join(script), serves=True)
+    assert codes(said) == [0, 0], said
+    assert "nothing to fetch" in said
+    assert "whole" in said.splitlines()
+    assert ".bf" not in said.rpartition("whole\n")[2]
+
+
+def test_another_form_of_the_metainfo_moves_no_byte(pc: Machine) -> None:
+    """Into a cache that has no room for a second copy, and keeps none."""
+    published(pc.images / NAME, pc.images, 30 * 2**20)
+    shutil.copytree(pc.images, pc.folder / "before")
+    place = pc.cached / NAME
+    script = [
+        f"mkdir -p {place.parent}; cp -a {pc.folder}/before/{NAME}* {place.parent}",
+        f"stat -c 'inode %i' {place}",
+        f"cmp {place}.torrent {pc.images}/{NAME}.torrent >/dev/null || echo another",
+        update("REPO", *CALL),
+        f"cmp {place}.torrent {pc.images}/{NAME}.torrent && echo the same",
+        f"stat -c 'inode %i' {place}; ls -A {place.parent}",
+    ]
+    said = pc.run("\n".join(script), serves=True, cache="tmpfs -o size=50m")
+    lines = said.splitlines()
+    assert codes(said) == [0], said
+    assert {"another", "the same"} <= set(lines), said
+    assert len({line for line in lines if line.startswith("inode ")}) == 1
+    assert ".previous" not in lines
+
+
+def test_a_synchronised_directory_is_left_to_opengnsys(pc: Machine) -> None:
+    """Owners, links and attributes of a system's files are rsync's."""
+    said = pc.run(f"mkdir {pc.opengnsys}/images/linux.img; {update('REPO', '/linux.img', *CALL[1:])}")
+    assert codes(said) == [99]
+    assert "OpenGnsys: REPO /linux.img torrent peer:60" in said
+
+
 NAME = "aula1/windows.img"
 CALL = (f"/{NAME}", "torrent", "peer:60")
 
@@ -184,5 +237,6 @@ def test_what_cannot_be_has_opengnsys_own_codes_and_words(pc: Machine) -> None:
 def test_the_repository_is_whose_images_are_mounted(device: str, server: str) -> None:
     mounts = "36 35 0:33 / /og/images rw,relatime - {kind} {device} rw,vers=3\n"
     below = "35 1 8:1 / / rw - ext4 /dev/sda1 rw\n" + mounts.format(kind="cifs", device="//10.9.9.9/old")
-    seat = Seat.of({"OGIMG": "/og/images"}, below + mounts.format(kind="nfs4", device=device))
+    table = parse(below + mounts.format(kind="nfs4", device=device))
+    seat = Seat.of({"OGIMG": "/og/images"}, table)
     assert seat.repository == server

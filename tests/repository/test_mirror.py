@@ -164,6 +164,27 @@ def test_a_seat_hears_that_an_image_is_on_its_way_and_both_servers_may_die(
     assert here.state(WINDOWS) == "ready"
 
 
+def test_a_mirror_keeps_its_sources_form_and_changes_it_without_a_byte(
+    tmp_path: Path, serve: Serve, campus: Path, building: Path
+) -> None:
+    before = Server(tmp_path / "before", campus, "--single-file")
+    single = before.ready(WINDOWS)
+    mirrors = ("--mirror", f"http://{before.address}")
+    first = Server(tmp_path / "first", building, *mirrors)
+    assert first.ready(WINDOWS).info_hash == single.info_hash
+    inode = (building / WINDOWS).stat().st_ino
+    assert first.end() == 0
+    here = serve(building, *mirrors)
+    assert here.ready(WINDOWS).info_hash == single.info_hash
+    assert before.end() == 0
+    tree = serve(campus, "--listen", before.address).ready(WINDOWS)
+    assert tree.info_hash != single.info_hash
+    assert here.ready(WINDOWS, but=single).info_hash == tree.info_hash
+    until(lambda: mirror(here, WINDOWS)["state"] == "in step")
+    assert (building / WINDOWS).stat().st_ino == inode
+    assert brought(here) == []
+
+
 def test_a_new_version_comes_while_the_old_one_is_on_its_way(
     serve: Serve, campus: Path, building: Path
 ) -> None:

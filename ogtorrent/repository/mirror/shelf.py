@@ -16,7 +16,7 @@ from ogtorrent.repository.mirror.plan import Brought, Held
 from ogtorrent.repository.publish import standing
 from ogtorrent.repository.publisher import Publisher
 from ogtorrent.repository.publisher import State as Published
-from ogtorrent.swarm.metainfo import Metainfo
+from ogtorrent.swarm.metainfo import Metainfo, in_form, same_pieces
 from ogtorrent.swarm.sidecars import write_sidecars
 from ogtorrent.swarm.torrent import places
 from ogtorrent.words import words
@@ -62,6 +62,18 @@ class Shelf:
         """From now on an image that stands is the source's. Raises NotWritable."""
         self._record.note(image, brought)
         self.notes[image] = Note(brought.source, State.IN_STEP)
+
+    def take_form(self, theirs: Metainfo) -> Metainfo | None:
+        """What stands here, in the source's form from now on; None where it is another image.
+        Raises NotWritable."""
+        with self._publisher.still:
+            ours = standing(self.root, theirs.image)
+            if ours is None or not same_pieces(ours, theirs):
+                return None
+            ours = in_form(ours, theirs.is_single)
+            write_sidecars(self.root, ours)
+            self._publisher.enter(ours)
+            return ours
 
     def check_place(self, source: str, image: ImagePath, is_directory: bool) -> None:
         """Whether an image may stand there. Raises MirrorFailed."""

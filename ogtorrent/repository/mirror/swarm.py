@@ -23,7 +23,8 @@ from ogtorrent.fetch.sharing import Sharing
 from ogtorrent.repository.mirror import shelf as shelves
 from ogtorrent.repository.mirror.plan import Brought
 from ogtorrent.repository.mirror.shelf import Shelf
-from ogtorrent.swarm.metainfo import Metainfo, under_name
+from ogtorrent.swarm.forms import under_name
+from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.torrent import DiskTrouble, Start, Torrent
 from ogtorrent.words import words
@@ -67,6 +68,11 @@ class Repository:
         server, wanted = await asyncio.to_thread(self._asked, offer)
         published = await asyncio.to_thread(under_name, wanted, shelf.root.mirror.name, shelf.trackers)
         shelf.check_place(self.name, wanted.image, wanted.is_directory)
+        if over:
+            same = await asyncio.to_thread(shelf.take_form, published)
+            if same is not None:
+                shelf.adopt(wanted.image, Brought(self.name, wanted.info_hash.hex(), same.info_hash.hex()))
+                return
         try:
             await self._fetch(server, wanted, shelf)
             await asyncio.to_thread(make_durable, wanted, shelf.root.partial(wanted.image))
