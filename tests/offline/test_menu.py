@@ -57,6 +57,8 @@ def test_the_initrd_is_told_where_its_root_is() -> None:
     assert (
         f"boot=live live-media=/dev/disk/by-uuid/{UUID} live-media-path=/.ogtorrent/offline/live-1" in debian
     )
+    # A change that is kept would be written into the cache; nobody stands there to take a disk out.
+    assert " nopersistence noeject" in debian
     assert "boot=oginit" in opengnsys and "ogprotocol=local ogstatus=offline" in opengnsys
     assert "oglivedir=.ogtorrent/offline/live-1" in opengnsys  # from the top of the partition CACHE
 
