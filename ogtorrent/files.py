@@ -1,17 +1,38 @@
-"""Files that are whole or not there: written aside, made durable, renamed."""
+"""Files that are whole or not there: written aside, made durable, renamed; by one process at a time."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
+import fcntl
 import glob
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from ogtorrent.errors import NotWritable
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # <fcntl.h>, <linux/fs.h>
+
+
+@contextlib.contextmanager
+def locked(folder: Path, wait: bool = True) -> Iterator[bool]:
+    """One process at a time, however it ends. False where another has it and `wait` is not wanted.
+
+    Raises OSError.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            held = True
+        except BlockingIOError:
+            held = False
+        yield held
+    finally:
+        os.close(descriptor)
 
 
 def write_whole(path: Path, content: bytes, like: os.stat_result | None = None) -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parents[1]
-GROUND = {"errors", "layout", "files", "multicast", "settings", "watch", "words"}
+GROUND = {"errors", "interfaces", "layout", "files", "multicast", "settings", "watch", "words"}
 # Who may import what of ogtorrent, besides itself: each room only what lies below it.
 BELOW = {
     "": {"cli", "words"},  # ogtorrent/__main__.py
     "cli": {
         "repository",
         "cache",
-        "disk",
+        "removable",
         "fetch",
         "mounts",
         "offline",
@@ -23,10 +23,10 @@ BELOW = {
         "swarm",
         *GROUND,
     },
-    "repository": {"disk", "fetch", "mounts", "overlay", "swarm", *GROUND},
-    "cache": {"disk", "fetch", "mounts", "offline", "overlay", "swarm", *GROUND},
-    "disk": {"swarm", *GROUND},
-    "opengnsys": {"swarm", *GROUND},
+    "repository": {"removable", "fetch", "mounts", "overlay", "swarm", *GROUND},
+    "cache": {"removable", "fetch", "mounts", "offline", "overlay", "swarm", *GROUND},
+    "removable": {"swarm", *GROUND},
+    "opengnsys": {"mounts", "swarm", *GROUND},
     "fetch": {"swarm", *GROUND},
     "mounts": GROUND,
     "offline": {"mounts", *GROUND},
@@ -35,6 +35,7 @@ BELOW = {
     "settings": {"errors", "layout", "files", "words"},
     "layout": {"errors", "words"},
     "multicast": {"errors", "words"},
+    "interfaces": set(),
     "files": {"errors", "words"},
     "errors": {"words"},
     "watch": set(),

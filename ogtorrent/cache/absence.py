@@ -8,14 +8,14 @@ from ogtorrent.cache.order import Order
 from ogtorrent.fetch.server import Server
 from ogtorrent.files import write_whole
 from ogtorrent.layout import ImagePath, Root, Sidecar, cache_roots
-from ogtorrent.swarm import metainfo
+from ogtorrent.swarm import forms
 from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.sidecars import metainfo_of
 
 
 def note(order: Order) -> None:
     """Keep what is wanted, and from whom, beside the download. Raises NotWritable."""
-    wanted = metainfo.with_trackers(order.metainfo, order.trackers)
+    wanted = forms.with_trackers(order.metainfo, order.trackers)
     write_whole(order.root.wanted(wanted.image), wanted.raw)
 
 

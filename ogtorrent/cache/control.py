@@ -21,9 +21,9 @@ from types import TracebackType
 from typing import Any
 
 from ogtorrent.cache import events
-from ogtorrent.cache.launch import launch
 from ogtorrent.cache.options import Full, Protocol, TorrentOptions, WhenFull
 from ogtorrent.cache.order import Order
+from ogtorrent.cache.process import launch
 from ogtorrent.errors import CannotJoin, ImageLocked, OgtorrentError
 from ogtorrent.fetch.server import Server
 from ogtorrent.layout import ImagePath, Layout, Mirror, Root, cache_root, seeder_home, seeder_place

@@ -7,13 +7,13 @@ import contextlib
 import logging
 import os
 
-from ogtorrent.cache.mounts import Mounts
-from ogtorrent.cache.seeder import log_to_stderr, stop_on_signals
+from ogtorrent.cache.process import log_to_stderr, stop_on_signals
 from ogtorrent.cache.service import AGAIN, Service
-from ogtorrent.disk.feeding import Feeding
-from ogtorrent.disk.images import root_of
 from ogtorrent.errors import DiskGone, UnknownRoot
 from ogtorrent.layout import Root
+from ogtorrent.mounts.changes import Mounts
+from ogtorrent.removable.feeding import Feeding
+from ogtorrent.removable.images import root_of
 from ogtorrent.swarm import policy
 from ogtorrent.swarm.session import Session
 

@@ -1,4 +1,4 @@
-"""The options of updateCache: `MODE:SECONDS` of a torrent, and what to do when the cache is full."""
+"""The options of updateCache: how an image comes, and what to do when the cache is full."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from ogtorrent.errors import BadOptions
+from ogtorrent.multicast import MulticastSession
 from ogtorrent.words import words
 
 ENGINE = Path("/opt/opengnsys/etc/engine.cfg")  # OpenGnsys's settings of a client, in the shell's words
@@ -53,6 +54,27 @@ class Protocol(StrEnum):
     TORRENT = "torrent"
     MULTICAST = "multicast"  # the swarm mends what it loses
     UNICAST = "unicast"  # HTTP from the repository
+
+
+SEEDING = TorrentOptions(Mode.PEER, 3600)  # unless it is said
+
+
+@dataclass(frozen=True)
+class Way:
+    """How an image comes; `session` is of multicast, the repository's own where it is None."""
+
+    protocol: Protocol = Protocol.TORRENT
+    options: TorrentOptions = SEEDING
+    session: MulticastSession | None = None
+
+    @classmethod
+    def parse(cls, protocol: Protocol, session: str) -> Way:
+        """`session`: `MODE:SECONDS`, or multicast's own; may be empty. Raises BadOptions, BadSession."""
+        if not session:
+            return cls(protocol)
+        if protocol is Protocol.MULTICAST:
+            return cls(protocol, session=MulticastSession.parse(session))
+        return cls(protocol, TorrentOptions.parse(session))
 
 
 class WhenFull(StrEnum):

@@ -12,8 +12,8 @@ from ogtorrent.mounts import cache as partition
 from ogtorrent.words import words
 
 
-def find(named: Path | None) -> Path:
-    """The cache's directory, ready to be written. Raises NoCache, NotWritable."""
+def find(named: Path | None, *, written: bool = True) -> Path:
+    """The cache's directory, ready to be written unless it is only read. Raises NoCache, NotWritable."""
     if named is not None:
         if not named.is_dir():
             raise NoCache(
@@ -30,6 +30,8 @@ def find(named: Path | None) -> Path:
             words("the name {name!r} is not UTF-8", name=os.fsencode(cache)),
             words("Mount the cache elsewhere, or name another one with --cache."),
         ) from None
+    if not written:
+        return cache
     try:
         seeder_home(cache).mkdir(mode=0o700, exist_ok=True)
         seeder_place(cache).mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ogtorrent.cache.inventory import Cached, Holding, Kind
 from ogtorrent.cache.options import FAIL, Full, WhenFull
 from ogtorrent.layout import Root
-from ogtorrent.swarm.metainfo import Metainfo, same_pieces
+from ogtorrent.swarm.forms import same_pieces
+from ogtorrent.swarm.metainfo import Metainfo
 
 RESERVE = 1024 * 1024  # bytes for sidecars and directories, beyond the image
 

@@ -7,16 +7,14 @@ check reads too.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ogtorrent.errors import NotWritable
-from ogtorrent.files import remove_cut, write_whole
+from ogtorrent.files import locked, remove_cut, write_whole
 from ogtorrent.layout import records_file
 from ogtorrent.words import words
 
@@ -89,22 +87,18 @@ def forget(cache: Path, name: str) -> None:
 def _change(cache: Path, how: Callable[[dict[str, Record]], object]) -> None:
     path = records_file(cache)
     try:
-        home = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        with locked(path.parent):  # commands and the seeder write them
+            records = read(cache)
+            if not records.readable:
+                raise NotWritable(path, words("it is damaged, and every image counts as pinned; delete it"))
+            remove_cut(path)
+            changed = dict(records.of)
+            how(changed)
+            if changed != records.of:
+                told = {name: asdict(record) for name, record in sorted(changed.items())}
+                write_whole(path, json.dumps(told, indent=1).encode())
     except OSError as error:
         raise NotWritable.of(path, error) from error
-    try:
-        fcntl.flock(home, fcntl.LOCK_EX)  # commands and the seeder write them
-        records = read(cache)
-        if not records.readable:
-            raise NotWritable(path, words("it is damaged, and every image counts as pinned; delete it"))
-        remove_cut(path)
-        changed = dict(records.of)
-        how(changed)
-        if changed != records.of:
-            told = {name: asdict(record) for name, record in sorted(changed.items())}
-            write_whole(path, json.dumps(told, indent=1).encode())
-    finally:
-        os.close(home)
 
 
 def _record(fields: dict[str, Any]) -> Record:

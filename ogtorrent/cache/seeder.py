@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import signal
-import sys
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -21,6 +19,7 @@ from ogtorrent.cache.inventory import cached
 from ogtorrent.cache.leechers import Leechers
 from ogtorrent.cache.options import Mode
 from ogtorrent.cache.order import Order
+from ogtorrent.cache.process import log_to_stderr, stop_on_signals
 from ogtorrent.cache.reporter import Reporter
 from ogtorrent.errors import ImageLocked, OgtorrentError
 from ogtorrent.layout import name_in
@@ -65,19 +64,6 @@ def run(cache: Path, address: str, port: int) -> None:
             await Seeder(cache, address, port, stop_on_signals()).run(home)
 
         asyncio.run(seed())
-
-
-def log_to_stderr() -> None:
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S", stream=sys.stderr
-    )
-
-
-def stop_on_signals() -> asyncio.Event:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
 
 
 class Seeder:

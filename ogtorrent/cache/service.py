@@ -17,10 +17,11 @@ from ogtorrent.cache import partition
 from ogtorrent.cache.control import Home
 from ogtorrent.cache.hours import Quiet
 from ogtorrent.cache.inventory import standing_image
-from ogtorrent.cache.mounts import Mounts
-from ogtorrent.cache.seeder import Seeder, log_to_stderr, stop_on_signals
+from ogtorrent.cache.process import log_to_stderr, stop_on_signals
+from ogtorrent.cache.seeder import Seeder
 from ogtorrent.errors import NoCache, NotWritable
 from ogtorrent.layout import ImagePath, Root, Sidecar, cache_roots, overlay_roots
+from ogtorrent.mounts.changes import Mounts
 from ogtorrent.watch import ANYWAY, Changes, Standing
 
 log = logging.getLogger(__name__)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import socket
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ogtorrent.cache import absence, adoption, control, events, overlays, partition
 from ogtorrent.cache.control import Seeder
 from ogtorrent.cache.inventory import cached, holdings
-from ogtorrent.cache.options import FAIL, Full, Mode, Protocol, TorrentOptions
+from ogtorrent.cache.options import FAIL, Full, Mode, TorrentOptions, Way
 from ogtorrent.cache.order import Order
 from ogtorrent.cache.overlays import Applying
 from ogtorrent.cache.plan import Plan, Room, plan
@@ -19,62 +20,67 @@ from ogtorrent.errors import OgtorrentError, OverlayFailed, RepositoryUnreachabl
 from ogtorrent.fetch import catalogue
 from ogtorrent.fetch.server import DEFAULT_PORT, Server
 from ogtorrent.layout import ImagePath, Mirror, Root, cache_root
-from ogtorrent.multicast import MulticastSession
 from ogtorrent.swarm.metainfo import Metainfo
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where an image is from: the repository `HOST[:PORT]`, and what this PC has or knows of it besides.
+
+    `disk`: where a disk of this PC has it; only what does not verify there is asked for. `known`: what it
+    is, in which tree, where the repository has no catalogue to ask.
+    """
+
+    server: str
+    disk: Path | None = None
+    known: tuple[Mirror, Metainfo] | None = None
+
+
 def update(
-    server: str,
+    origin: Origin,
     image: ImagePath,
     directory: Path | None,
-    options: TorrentOptions,
+    way: Way,
     address: str,
     verify: bool,
     name: str | None,
     full: Full,
-    protocol: Protocol = Protocol.TORRENT,
-    session: MulticastSession | None = None,
-    disk: Path | None = None,
-    known: tuple[Mirror, Metainfo] | None = None,
 ) -> Iterator[events.Event]:
     """Begin, and return the events to come, the last one Done or Failed. Raises OgtorrentError.
 
-    `disk`: where a disk of this PC has the image; only what does not verify there is asked for. `name` is
-    what the repository's page calls this PC; its host name where it is None. `known`: what the image is,
-    where the repository has no catalogue to ask.
+    `name` is what the repository's page calls this PC; its host name where it is None.
 
     Call it before any thread is started: it may fork.
     """
     cache = partition.find(directory)
-    repository = Server.parse(server)
+    repository = Server.parse(origin.server)
     seeder = Seeder(cache, address)
     seeder.start()
     name = _host() if name is None else name
     told: list[events.Event] = []
-    if known is not None:
-        root, wanted = cache_root(cache, known[0]), known[1]
+    applying = overlays.Applying()
+    if origin.known is not None:
+        mirror, wanted = origin.known
+        root = cache_root(cache, mirror)
     else:
         root, wanted, told = _wanted(repository, image, cache)
-    applying = (
-        overlays.Applying()
-        if told or known is not None
-        else overlays.ask(repository, image, root.mirror, name, address)
-    )
+        if not told:
+            applying = overlays.ask(repository, image, root.mirror, name, address)
     # The tracker that this seat can reach comes first, whatever name the repository has for itself.
     trackers = dict.fromkeys((repository.announce, *wanted.trackers))
     order = Order(
         cache,
         root,
         wanted,
-        options,
+        way.options,
         tuple(trackers),
         repository,
         verify,
         name,
         full,
-        protocol=protocol,
-        session=session,
-        disk=disk,
+        protocol=way.protocol,
+        session=way.session,
+        disk=origin.disk,
     )
     return itertools.chain(told, _with_overlays(seeder.update(order), applying, order, seeder))
 
@@ -127,11 +133,11 @@ def verify(cache: Path, root: Root, known: Metainfo, address: str) -> Iterator[e
     seeder = Seeder(cache, address)
     seeder.start()
     options = TorrentOptions(Mode.PEER, 0)
-    origin = _origin(known)
-    return seeder.update(Order(cache, root, known, options, known.trackers, origin, True, _host(), FAIL))
+    repository = _repository(known)
+    return seeder.update(Order(cache, root, known, options, known.trackers, repository, True, _host(), FAIL))
 
 
-def _origin(known: Metainfo) -> Server:
+def _repository(known: Metainfo) -> Server:
     for tracker in known.trackers:
         try:
             url = urlsplit(tracker)

@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
-from ogtorrent.cache import control, partition
+from ogtorrent.cache import control, disk_server, partition
 from ogtorrent.cache.hours import Quiet, bytes_a_second
-from ogtorrent.cli import feeder, offline, stock
+from ogtorrent.cli import offline, stock
 from ogtorrent.cli.stock import cache_option
+from ogtorrent.mounts.storage import place_of
 from ogtorrent.words import words
 
 
@@ -78,13 +79,12 @@ def seed(
     directory: Path | None, disk: str | None, address: str, port: int, upload_limit: int, quiet: Quiet | None
 ) -> None:
     # Not before it is needed: `cache stop` does without libtorrent.
-    from ogtorrent.cache import feeder as disks
-    from ogtorrent.cache import service
+    from ogtorrent.cache import feeder, service
 
     if disk is not None:
         if directory is not None:
             raise click.UsageError(words("--from seeds a disk, --cache a cache: give one of them."))
-        disks.run(service.Service(feeder.place(disk), address, port, upload_limit, quiet))
+        feeder.run(service.Service(place_of(disk), address, port, upload_limit, quiet))
         return
 
     named = directory.absolute() if directory is not None else None
@@ -95,6 +95,6 @@ def seed(
 @cache_option
 def stop(directory: Path | None) -> None:
     cache = partition.find(directory)
-    fed = feeder.stop(cache)
+    fed = disk_server.stop(cache)
     if not control.stop(cache) and not fed:
         click.echo(words("no seeder runs"))

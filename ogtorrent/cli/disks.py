@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from ogtorrent.cli.mount import json_option, mount, own_addresses, tell, write_option
+from ogtorrent.cli.mount import json_option, mount, tell, write_option
 from ogtorrent.errors import OgtorrentError
+from ogtorrent.interfaces import own_addresses
 from ogtorrent.layout import CACHE, Place
 from ogtorrent.layout.aliases import as_address
 from ogtorrent.words import words
@@ -36,7 +37,7 @@ def cache(as_json: bool) -> None:
 @mount.command(help=words("Mount a USB disk or DVD: DEVICE, or all that are plugged in."))
 @click.argument("device", required=False, metavar=words("[DEVICE]"), type=click.Path(path_type=Path))
 @write_option
-@json_option
+@click.option("--json", "as_json", is_flag=True, help=words("As JSON objects, a disk a line."))
 def storage(device: Path | None, write: bool, as_json: bool) -> None:
     from ogtorrent.mounts.storage import find, mount_storage, named
 

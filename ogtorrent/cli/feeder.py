@@ -6,28 +6,23 @@ One process feeds the room from one disk, tracker and page included, until the d
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
-import os
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ogtorrent.cache import partition
-from ogtorrent.cache.control import PEER_PORT, START, Home
-from ogtorrent.cache.launch import launch
-from ogtorrent.errors import CannotJoin, CorruptImage, DiskGone, NoDisk, NotOnDisk, UnknownImage, UpdateFailed
+from ogtorrent.cache import disk_server, partition
+from ogtorrent.cache.control import PEER_PORT, START
+from ogtorrent.errors import CannotJoin, CorruptImage, DiskGone, NotOnDisk, UnknownImage, UpdateFailed
 from ogtorrent.fetch.server import DEFAULT_PORT, Server
 from ogtorrent.files import write_whole
-from ogtorrent.layout import ImagePath, Root, Sidecar, aside_root, disk, feeder_lock, feeder_locks
-from ogtorrent.layout.aliases import REMOVABLE
+from ogtorrent.layout import ImagePath, Root, Sidecar, aside_root
+from ogtorrent.mounts.storage import place_of
 from ogtorrent.words import words
 
 if TYPE_CHECKING:
-    from ogtorrent.disk.images import OnDisk
+    from ogtorrent.removable.images import OnDisk
     from ogtorrent.swarm.metainfo import Metainfo
 
 FEEDER_PORT = PEER_PORT + 1  # of the seed on the disk, beside that of the cache
@@ -49,10 +44,10 @@ def feed(named: str, image: ImagePath, directory: Path | None, address: str, pro
     CorruptImage, UnfitImage, ImageLocked, NoCache, NotWritable, CannotJoin.
     """
     # Not before it is needed: `cache stop` does without libtorrent.
-    from ogtorrent.disk.images import Survey, root_of
+    from ogtorrent.removable.images import Survey, root_of
 
     cache = partition.find(directory)
-    root = root_of(place(named))
+    root = root_of(place_of(named))
     aside = aside_root(cache, root)
     try:
         standing = Survey(root, aside).look().get(image)
@@ -63,42 +58,9 @@ def feed(named: str, image: ImagePath, directory: Path | None, address: str, pro
     published = standing.metainfo
     if published is None or published.stamp is None:
         published = _describe(root, aside, standing, progress)
-    server = _server(cache, root, aside, address)
+    server = disk_server.address(cache, root.path, lambda ready: _serve(root, aside, address, ready))
     _until_offered(server, published)
     return Fed(server, standing.place)
-
-
-def place(named: str) -> Path:
-    """Where a disk is mounted; a USB disk or DVD that is not yet is mounted now, to be read.
-
-    Raises NoDisk, BadAddress, DiskNotMountable, NotWritable, MissingProgram.
-    """
-    try:
-        return disk(named)
-    except NoDisk:
-        from ogtorrent.mounts import storage
-
-        if named.lower() not in REMOVABLE:
-            raise
-        found = [block for block in storage.find() if storage.kind_of(block) == named.lower()]
-        if not found:
-            raise
-    for block in found:
-        storage.mount_storage(block, write=False)
-    return disk(named)
-
-
-def stop(cache: Path) -> bool:
-    """End what feeds the room from disks on behalf of a cache; False where nothing does."""
-    found = False
-    for lock in feeder_locks(cache):
-        with contextlib.suppress(OSError, ValueError), lock.open("rb+") as file:
-            if not _is_held(file.fileno()):
-                continue
-            os.kill(int(file.read().split()[0]), signal.SIGTERM)
-            fcntl.flock(file, fcntl.LOCK_EX)  # until it has ended
-            found = True
-    return found
 
 
 def _until_offered(server: str, published: Metainfo) -> None:
@@ -138,60 +100,20 @@ def _describe(root: Root, aside: Root, standing: OnDisk, progress: Progress) -> 
     return made
 
 
-def _server(cache: Path, root: Root, aside: Root, address: str) -> str:
-    """Where the disk is served, by a process that runs or a new one. Raises CannotJoin."""
-    place = feeder_lock(cache, root.path)
-    lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        pid = 0
-        if not _is_held(lock):
-            os.ftruncate(lock, 0)
-            with Home(cache) as home:
-                log = home.log
-            pid = launch(lambda: _serve(root, aside, address, lock), "ogtorrent-feed", lock, log)
-        deadline = time.monotonic() + START
-        while time.monotonic() < deadline:
-            told = os.pread(lock, 4096, 0).decode().split()
-            if len(told) == 2:
-                return told[1]
-            if pid and os.waitpid(pid, os.WNOHANG)[0]:
-                break
-            time.sleep(0.01)
-    finally:
-        os.close(lock)
-    raise CannotJoin(
-        words("the room from the disk {path}", path=root.path),
-        words("its server does not start"),
-        words("See {log} and run this again.", log=log if pid else place),
-    )
-
-
-def _serve(root: Root, aside: Root, address: str, lock: int) -> None:
-    """In the new process: serve, at the port of a repository if it is free, and write down where."""
-    from ogtorrent.cache.seeder import log_to_stderr
+def _serve(root: Root, aside: Root, address: str, ready: Callable[[str], None]) -> None:
+    """In a process of its own: serve, at the port of a repository if it is free, and tell where."""
     from ogtorrent.repository.as_it_stands import serve
     from ogtorrent.repository.serve import Served, Wanted
 
-    log_to_stderr()
     aside.path.mkdir(parents=True, exist_ok=True)
 
-    def ready(served: Served) -> None:
-        host = served.trackers[0].removeprefix("http://").removesuffix("/announce")
-        os.pwrite(lock, f"{os.getpid()} {host}\n".encode(), 0)
+    def started(served: Served) -> None:
+        ready(served.trackers[0].removeprefix("http://").removesuffix("/announce"))
 
     for port in (DEFAULT_PORT, 0):
         try:
-            asyncio.run(serve(Wanted(root, address, port, FEEDER_PORT), aside, ready))
+            asyncio.run(serve(Wanted(root, address, port, FEEDER_PORT), aside, started))
             return
         except CannotJoin:
             if not port:
                 raise
-
-
-def _is_held(lock: int) -> bool:
-    """Whether another process has the lock; where none has, we do."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False

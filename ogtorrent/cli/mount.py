@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import shlex
 import sys
@@ -10,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-import psutil
 
 from ogtorrent import layout
 from ogtorrent.errors import BadAddress, NoCache, NoCredentials
+from ogtorrent.interfaces import own_addresses
 from ogtorrent.layout import CACHE, REPO, Here, Place
 from ogtorrent.layout.aliases import as_address
 from ogtorrent.mounts import credentials as files
@@ -31,7 +30,10 @@ root_option = click.option(
     help=words("The repository's tree by its name there; OpenGnsys's by default."),
 )
 server_option = click.option(
-    "--server", default="", metavar="IP", help=words("The repository's address, where HOST is another.")
+    "--server",
+    default="",
+    metavar="IP",
+    help=words("The repository's address, on another machine than it."),
 )
 json_option = click.option("--json", "as_json", is_flag=True, help=words("As one JSON object."))
 write_option = click.option("--write", is_flag=True, help=words("To be written, too."))
@@ -68,7 +70,9 @@ def mount() -> None:
     help=words("Who we are to it: lines username=, password=; asked for on a terminal."),
 )
 @write_option
-@server_option
+@click.option(
+    "--server", default="", metavar="IP", help=words("The repository's address, where HOST is another.")
+)
 @root_option
 @json_option
 def repo(
@@ -193,14 +197,3 @@ def _here(server: str, root: Path | None) -> Here:
         return replace(here, cache=partition.mounted())
     except NoCache:
         return here
-
-
-def own_addresses() -> frozenset[str]:
-    found = set()
-    for addresses in psutil.net_if_addrs().values():
-        for address in addresses:
-            try:
-                found.add(str(ipaddress.ip_address(address.address.partition("%")[0])))
-            except ValueError:  # of the interface itself
-                continue
-    return frozenset(found)

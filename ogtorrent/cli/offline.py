@@ -88,7 +88,7 @@ def offline_status(directory: Path | None, as_json: bool) -> None:
     from ogtorrent.offline.look import look
     from ogtorrent.offline.plan import boots
 
-    cache = partition.find(directory)
+    cache = partition.find(directory, written=False)
     there = look(cache, images(cache))
     parts = there.parts()
     complete = boots(parts, there.asked.choice)

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ogtorrent.cache import events
-from ogtorrent.cache.options import LONGEST, Full, Protocol, TorrentOptions, as_opengnsys
-from ogtorrent.cache.update import update
-from ogtorrent.cli.update_cache import PLAIN_EVERY, SEEDING, describe
+from ogtorrent.cache.options import LONGEST, Full, Protocol, Way, as_opengnsys
+from ogtorrent.cache.update import Origin, update
+from ogtorrent.cli.update_cache import PLAIN_EVERY, describe
 from ogtorrent.errors import (
     MissingProgram,
     NotARepository,
@@ -22,12 +22,11 @@ from ogtorrent.errors import (
 from ogtorrent.fetch import catalogue
 from ogtorrent.fetch.server import Server
 from ogtorrent.layout import Mirror
-from ogtorrent.multicast import MulticastSession
+from ogtorrent.mounts import table
 from ogtorrent.opengnsys import stock
 from ogtorrent.opengnsys.logs import Log, Logs
 from ogtorrent.opengnsys.seat import (
     CALLERS,
-    MOUNTINFO,
     Call,
     Seat,
     caller,
@@ -44,7 +43,7 @@ USAGE = "updateCache REPO|IP /PATH/IMAGE.img TORRENT|MULTICAST|UNICAST [OPTIONS]
 
 def update_cache(arguments: list[str], original: Path | None) -> int:
     """The exit code. Where it is work for OpenGnsys's own, that takes the place of this process."""
-    seat = Seat.of(os.environ, MOUNTINFO.read_text(errors="replace"))
+    seat = Seat.of(os.environ, table.read())
     logs = Logs(seat.settings, NAME)
     if len(arguments) < 3:
         logs.refuse(1, f"{seat.settings.get('MSG_FORMAT', words('Format'))}: {USAGE}")
@@ -84,7 +83,7 @@ def _bring(call: Call, seat: Seat, logs: Logs, arguments: list[str], original: P
             raise
         if call.protocol != "TORRENT":
             return _leave_to(original, arguments)
-        happens = _update(call, seat, server, known)
+        happens = _update(call, seat, Origin(server, known=known))
     last = _tell(happens, logs)
     if isinstance(last, events.Failed):
         logs.refuse(last.exit_code, last.message)
@@ -98,39 +97,24 @@ def _bring(call: Call, seat: Seat, logs: Logs, arguments: list[str], original: P
 def _published(call: Call, seat: Seat, server: str) -> Iterator[events.Event]:
     """Raises OgtorrentError."""
     try:
-        return _update(call, seat, server)
+        return _update(call, seat, Origin(server))
     except UnknownImage:
         listed = catalogue.images(Server.parse(server))
         meant = spelt(call.image, (one.image for one in listed))
         if meant is None:
             raise
-        return _update(replace(call, image=meant), seat, server)
+        return _update(replace(call, image=meant), seat, Origin(server))
 
 
-def _update(
-    call: Call, seat: Seat, server: str, known: tuple[Mirror, Metainfo] | None = None
-) -> Iterator[events.Event]:
+def _update(call: Call, seat: Seat, origin: Origin) -> Iterator[events.Event]:
     """Raises OgtorrentError."""
-    protocol = Protocol(call.protocol.lower())
-    session, options = None, TorrentOptions.parse(SEEDING)
-    if protocol is Protocol.MULTICAST and call.options:
-        session = MulticastSession.parse(call.options)
-    elif protocol is Protocol.TORRENT and call.options:
-        options = TorrentOptions.parse(torrent_options(call.options, LONGEST))
-    full = Full(as_opengnsys(seat.when_full))
-    return update(
-        server,
-        call.image,
-        seat.cache,
-        options,
-        "0.0.0.0",
-        False,
-        None,
-        full,
-        protocol,
-        session,
-        known=known,
-    )
+    protocol, options = Protocol(call.protocol.lower()), call.options
+    if protocol is Protocol.TORRENT:
+        options = torrent_options(options, LONGEST)
+    elif protocol is Protocol.UNICAST:
+        options = ""
+    way, full = Way.parse(protocol, options), Full(as_opengnsys(seat.when_full))
+    return update(origin, call.image, seat.cache, way, "0.0.0.0", False, None, full)
 
 
 def _stock(call: Call, seat: Seat, server: str) -> tuple[Mirror, Metainfo] | None:

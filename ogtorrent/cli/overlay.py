@@ -165,7 +165,7 @@ def _applying(
                 return _on_repository(here, image, client)
     from ogtorrent.cache import laid_over, partition, stock
 
-    cache = partition.find(directory)
+    cache = partition.find(directory, written=False)
     found = laid_over.standing(cache, image, client)
     if not found:
         stock.find(cache, str(image))  # else a slip of the pen would say that nothing is laid over it

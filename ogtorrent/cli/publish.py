@@ -15,7 +15,7 @@ from ogtorrent.repository.addresses import announce_urls, parse_listen
 from ogtorrent.repository.publish import image_at, standing
 from ogtorrent.repository.publish import publish as write
 from ogtorrent.repository.writers import survive_lease_breaks
-from ogtorrent.swarm.metainfo import in_form
+from ogtorrent.swarm.forms import in_form
 from ogtorrent.words import words
 
 

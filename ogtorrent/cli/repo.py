@@ -12,9 +12,10 @@ import click
 
 from ogtorrent import layout
 from ogtorrent.cli import inventory
-from ogtorrent.cli.mount import own_addresses
+from ogtorrent.cli.mount import server_option
 from ogtorrent.cli.stock import cache_option
 from ogtorrent.errors import NoCache, NotWritable, UnfitImage, UnfitInventory
+from ogtorrent.interfaces import own_addresses
 from ogtorrent.layout import Here, ImagePath, Layout, Tree
 from ogtorrent.repository.check import Fault, Finding
 from ogtorrent.words import words
@@ -200,9 +201,6 @@ _root = click.option(
     metavar=words("FOLDER"),
     help=words("The repository's tree; that of OpenGnsys on this machine by default."),
 )
-_server = click.option(
-    "--server", default="", metavar="IP", help=words("The repository's address, on another machine than it.")
-)
 
 
 @repo.command(
@@ -215,7 +213,7 @@ _server = click.option(
 @click.argument("image", metavar=words("IMAGE"))
 @_root
 @cache_option
-@_server
+@server_option
 def path(place: str, image: str, root: Path | None, directory: Path | None, server: str) -> None:
     here = _here(root, directory, server)
     paths = here.paths(here.place(place), ImagePath.of("/", image.removeprefix("/")))
@@ -228,7 +226,7 @@ def path(place: str, image: str, root: Path | None, directory: Path | None, serv
 @click.argument("path", metavar=words("PATH"), type=click.Path(path_type=Path))
 @_root
 @cache_option
-@_server
+@server_option
 def image(path: Path, root: Path | None, directory: Path | None, server: str) -> None:
     place, found = _here(root, directory, server).locate(path.absolute())
     click.echo(f"{place} {found}")

@@ -14,10 +14,11 @@ from typing import Any
 import click
 
 from ogtorrent import layout, settings
-from ogtorrent.disk.images import root_of
+from ogtorrent.interfaces import Network
 from ogtorrent.layout import Layout
+from ogtorrent.removable.images import root_of
 from ogtorrent.repository import as_it_stands
-from ogtorrent.repository.addresses import Network, parse_listen, parse_networks, parse_rooms
+from ogtorrent.repository.addresses import parse_listen, parse_networks, parse_rooms
 from ogtorrent.repository.mirror.source import checked
 from ogtorrent.repository.serve import Served, Wanted
 from ogtorrent.repository.serve import serve as run
@@ -183,30 +184,9 @@ def serve(
         raise click.UsageError(
             words("--single-file cannot be with --mirror: a mirror keeps its source's form")
         )
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s" if verbose else "%(asctime)s %(message)s",
-        datefmt="%H:%M:%S",
-        stream=sys.stderr,
-    )
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    _log(verbose)
     found = layout.default_root() if root is None else layout.recognise(root, Layout(name) if name else None)
     click.echo(words("{path}: {layout} layout", path=found.path, layout=found.mirror.layout))
-
-    def ready(served: Served) -> None:
-        shown = served.trackers[0].removesuffix("announce")
-        click.echo(
-            words.plural(
-                "seeding 1 image on port {port}; page {page}",
-                "seeding {count} images on port {port}; page {page}",
-                served.images,
-                port=served.peer_port,
-                page=shown,
-            )
-        )
-        for tracker in served.trackers:
-            click.echo(f"announce {tracker}")
-        sys.stdout.flush()
 
     wanted = Wanted(
         found,
@@ -227,6 +207,32 @@ def serve(
     more = mirrors or store or access_log
     if not more and os.statvfs(found.path).f_flag & os.ST_RDONLY:
         click.echo(words("{path} is read-only: it is served as it stands", path=found.path))
-        asyncio.run(as_it_stands.serve(replace(wanted, root=root_of(found.path)), None, ready))
+        asyncio.run(as_it_stands.serve(replace(wanted, root=root_of(found.path)), None, _ready))
     else:
-        asyncio.run(run(wanted, ready))
+        asyncio.run(run(wanted, _ready))
+
+
+def _log(verbose: bool) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s" if verbose else "%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+
+
+def _ready(served: Served) -> None:
+    shown = served.trackers[0].removesuffix("announce")
+    click.echo(
+        words.plural(
+            "seeding 1 image on port {port}; page {page}",
+            "seeding {count} images on port {port}; page {page}",
+            served.images,
+            port=served.peer_port,
+            page=shown,
+        )
+    )
+    for tracker in served.trackers:
+        click.echo(f"announce {tracker}")
+    sys.stdout.flush()

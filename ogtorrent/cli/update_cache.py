@@ -11,18 +11,16 @@ from pathlib import Path
 import click
 
 from ogtorrent.cache import events
-from ogtorrent.cache.options import Full, Protocol, TorrentOptions, WhenFull, when_full
+from ogtorrent.cache.options import Full, Protocol, Way, WhenFull, when_full
 from ogtorrent.cache.plan import Adopt, BringBack, Check, Fetch, InPlace, NoSpace, OtherForm, UpToDate
 from ogtorrent.cache.removal import making_room
-from ogtorrent.cache.update import rehearse, update
+from ogtorrent.cache.update import Origin, rehearse, update
 from ogtorrent.cli import feeder
 from ogtorrent.errors import CacheFull, OgtorrentError
 from ogtorrent.fetch.server import DEFAULT_PORT
 from ogtorrent.layout import ImagePath
-from ogtorrent.multicast import MulticastSession
 from ogtorrent.words import words
 
-SEEDING = "peer:3600"
 PLAIN_EVERY = 3.0  # seconds between lines where there is no terminal
 
 
@@ -61,6 +59,7 @@ PLAIN_EVERY = 3.0  # seconds between lines where there is no terminal
 )
 @click.option(
     "--session",
+    default="",
     metavar=words("SESSION"),
     help=words(
         "MODE:SECONDS; peer or seeder: seed that long afterwards; leecher: only take. peer:3600 by default. "
@@ -93,7 +92,7 @@ def update_cache(
     disk: str | None,
     directory: Path | None,
     protocol: str,
-    session: str | None,
+    session: str,
     address: str,
     name: str | None,
     verify: bool,
@@ -107,12 +106,7 @@ def update_cache(
     show = _show_json if as_json else _show_terminal if sys.stdout.isatty() else _show_plain
     try:
         wanted = ImagePath.of(subdir, image)
-        way = Protocol(protocol.lower())
-        multicast, options = None, TorrentOptions.parse(SEEDING)
-        if session is not None and way is Protocol.MULTICAST:
-            multicast = MulticastSession.parse(session)
-        elif session is not None:
-            options = TorrentOptions.parse(session)
+        way = Way.parse(Protocol(protocol.lower()), session)
         full = Full(WhenFull(action) if action is not None else when_full(), evict_seeding)
         place = None
         if disk is not None:
@@ -124,10 +118,7 @@ def update_cache(
         if dry_run:
             _rehearse(server, wanted, directory, verify, full, as_json)
             return
-        happens = update(
-            server, wanted, directory, options, address, verify, name, full, way, multicast, place
-        )
-        last = show(happens)
+        last = show(update(Origin(server, place), wanted, directory, way, address, verify, name, full))
     except OgtorrentError as error:
         last = events.Failed(str(error), error.exit_code)
         if as_json:

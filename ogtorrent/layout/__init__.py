@@ -26,7 +26,7 @@ from ogtorrent.layout.cache import (
     seeder_home,
     seeder_place,
 )
-from ogtorrent.layout.disks import disk, on_disk
+from ogtorrent.layout.disks import mounted_disk, on_disk
 from ogtorrent.layout.names import MANIFEST, ImagePath, Sidecar, checked_component
 from ogtorrent.layout.root import Layer, Layout, Mirror, Root
 from ogtorrent.layout.trees import Tree, default_root, enclosing, expected, planned, recognise
@@ -49,12 +49,12 @@ __all__ = [
     "cache_roots",
     "checked_component",
     "default_root",
-    "disk",
     "enclosing",
     "expected",
     "feeder_lock",
     "feeder_locks",
     "made_to_mount",
+    "mounted_disk",
     "name_in",
     "offline_home",
     "on_disk",

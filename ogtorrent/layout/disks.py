@@ -11,7 +11,7 @@ from ogtorrent.layout.trees import recognise
 from ogtorrent.words import words
 
 
-def disk(name: str) -> Path:
+def mounted_disk(name: str) -> Path:
     """Where a disk is mounted: `usb` and `dvd` are the only one of their kind, else it is a path or place.
 
     Raises NoDisk, and BadAddress where there are several or the name is none.

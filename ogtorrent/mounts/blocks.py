@@ -29,6 +29,7 @@ class Block:
     is_file_system: bool = False
     part_label: str = ""
     part_type: str = ""  # `0xca` in a table of MS-DOS, a GUID in a GPT
+    table: str = ""  # of a whole disk: `gpt` or `dos`
 
     @property
     def number(self) -> int:
@@ -104,6 +105,7 @@ def parse(exported: str) -> Iterator[Block]:
                 said.get("USAGE") == "filesystem",
                 said.get("PART_ENTRY_NAME", ""),
                 said.get("PART_ENTRY_TYPE", ""),
+                said.get("PTTYPE", ""),
             )
 
 

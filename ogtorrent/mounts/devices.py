@@ -57,9 +57,9 @@ class Device:
     def refusal(self, why: str, advice: str) -> NotMountable:
         return self.error(self.source, why, advice)
 
-    def _run(self, *words: str) -> None:
+    def _run(self, *arguments: str) -> None:
         done = subprocess.run(
-            ["mount", *words],
+            ["mount", *arguments],
             capture_output=True,
             text=True,
             errors="replace",

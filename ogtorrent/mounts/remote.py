@@ -95,8 +95,8 @@ def run(source: str, package: str, refusals: Iterable[Refusal], *command: str, g
     for refusal in refusals:
         if re.search(refusal.pattern, told, re.IGNORECASE):
             raise NotMountable(source, refusal.why, refusal.advice)
-    last = [line.strip() for line in told.splitlines() if line.strip()] or [words("no reason was given")]
-    plain = "".join(letter if letter.isprintable() else " " for letter in last[0]).rstrip(".")
+    first = next((line.strip() for line in told.splitlines() if line.strip()), words("no reason was given"))
+    plain = "".join(letter if letter.isprintable() else " " for letter in first).rstrip(".")
     raise NotMountable(source, plain, words("See the log of the server and of this PC (dmesg)."))
 
 

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from ogtorrent.errors import DiskNotMountable, NoDisk
-from ogtorrent.layout.aliases import disk_point
+from ogtorrent.layout import mounted_disk
+from ogtorrent.layout.aliases import REMOVABLE, disk_point
 from ogtorrent.mounts import blocks, table
 from ogtorrent.mounts.blocks import Block
 from ogtorrent.mounts.devices import GUARDED, Device
@@ -49,6 +50,24 @@ def mount_storage(block: Block, write: bool) -> Stands:
     """
     device = Device(block, DiskNotMountable, f"{GUARDED},noexec")
     return mount(device, _point(device), write and not block.is_read_only)
+
+
+def place_of(name: str) -> Path:
+    """Where a disk is mounted; a USB disk or DVD that is not yet is mounted now, to be read.
+
+    Raises NoDisk, BadAddress, DiskNotMountable, NotWritable, MissingProgram.
+    """
+    try:
+        return mounted_disk(name)
+    except NoDisk:
+        if name.lower() not in REMOVABLE:
+            raise
+        found = [block for block in find() if kind_of(block) == name.lower()]
+        if not found:
+            raise
+    for block in found:
+        mount_storage(block, write=False)
+    return mounted_disk(name)
 
 
 def _point(device: Device) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def read() -> tuple[Mounted, ...]:
     return parse(os.fsdecode(TABLE.read_bytes()))
 
 
-def seen_at(point: Path, table: tuple[Mounted, ...]) -> Mounted | None:
+def seen_at(point: Path, table: Sequence[Mounted]) -> Mounted | None:
     """What is mounted on a point; of several the last, which hides the others."""
     return next((one for one in reversed(table) if one.at == point), None)
 

@@ -6,7 +6,7 @@ import os
 import tempfile
 
 from ogtorrent.errors import NotWritable
-from ogtorrent.files import sync_directory, write_whole
+from ogtorrent.files import write_whole
 from ogtorrent.mounts import table
 from ogtorrent.offline.disk import Partition
 from ogtorrent.offline.programs import done, run
@@ -31,7 +31,10 @@ class Esp:
         """A file of the boot folder. Raises NotWritable, MissingProgram."""
         if self._mounted is not None:
             place = self._mounted / name
-            return place.read_bytes() if place.exists() else None
+            try:
+                return place.read_bytes() if place.exists() else None
+            except OSError as error:
+                raise NotWritable.of(place, error) from error
         ran = run("mcopy", "-n", "-i", self.device, f"::/{FOLDER}/{name}", "-", more=_MTOOLS)
         if ran.returncode == 0:
             return ran.stdout
@@ -43,9 +46,11 @@ class Esp:
     def write(self, name: str, content: bytes) -> None:
         """Whole or not at all, as far as FAT can. Raises NotWritable, MissingProgram."""
         if self._mounted is not None:
-            self._mounted.mkdir(parents=True, exist_ok=True)
+            try:
+                self._mounted.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise NotWritable.of(self._mounted, error) from error
             write_whole(self._mounted / name, content)
-            sync_directory(self._mounted)
             return
         for folder in ("EFI", FOLDER):
             if run("mdir", "-b", "-i", self.device, f"::/{folder}", more=_MTOOLS).returncode:

@@ -44,13 +44,18 @@ def image(target: str, uuid: str, home: PurePosixPath) -> bytes:
     """
     check(target)
     # Read before there is a shell: only plain commands, and no quotes.
-    begin = f"{MARK}\nsearch.fs_uuid {uuid} root\nset prefix=($root){home}\n"
+    begin = f"{MARK}\n{finding(uuid)}\nset prefix=($root){home}\n"
     with tempfile.TemporaryDirectory(prefix="ogtorrent-grub-") as folder:
         config, made = Path(folder, "begin.cfg"), Path(folder, "image")
         config.write_text(begin)
         wanted = (*_MODULES, *_MORE[target])
         done(made, "grub-mkimage", "-O", target, "-o", made, "-c", config, "-p", str(home), *wanted)
         return made.read_bytes()
+
+
+def finding(uuid: str) -> str:
+    """The command that finds the partition of the menu."""
+    return f"search.fs_uuid {uuid} root"
 
 
 def check(target: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,7 +26,8 @@ RUNNING = "running"  # the system that is running, instead of a folder
 MAKING = ".making"  # the folder of a live system that is not whole yet
 FACTS = "live.json"  # what is known of a live system, in its folder
 PREFIX = "live-"
-CHUNK = 2**20  # bytes
+_FOLDER = re.compile(PREFIX + "[0-9a-f]{12}")
+_BEGIN = 0x206  # bytes of a file that tell what it is
 # Of a running system: what is made anew at each start, is somebody's own, or is of this disk alone.
 EMPTIED = ("dev", "home", "media", "mnt", "proc", "run", "sys", "tmp", "var/cache/apt", "var/tmp")
 GONE = ("etc/fstab", "lost+found")
@@ -42,6 +45,11 @@ class Kind(StrEnum):
 
     LIVE_BOOT = "live-boot"  # Debian's
     OGLIVE = "oglive"  # OpenGnsys's
+
+    @property
+    def files(self) -> tuple[str, str, str]:
+        """Kernel, initrd and root, as they are called in a cache."""
+        return OGLIVE if self is Kind.OGLIVE else DEBIAN
 
 
 @dataclass(frozen=True)
@@ -95,17 +103,40 @@ def _in_folder(folder: Path, where: str = "") -> Source:
     where = where or str(folder.absolute())
     if not folder.is_dir():
         raise NoLiveSystem(where, words("{path} is no directory", path=folder))
-    if all((folder / name).is_file() for name in OGLIVE):
+    if all(_is(folder / name) for name in OGLIVE):
         return _source(where, Kind.OGLIVE, [folder / name for name in OGLIVE])
     if (folder / "live").is_dir():
         folder = folder / "live"
-    found = []
-    for what in ("vmlinuz*", "initrd*", "*.squashfs"):
-        fitting = [path for path in folder.glob(what) if path.is_file()]
-        if not fitting:
-            raise NoLiveSystem(where, words("it holds no {what}", what=what))
-        found.append(max(fitting, key=lambda path: (path.stat().st_mtime_ns, path.name)))
+    kernel = _newest(where, folder, "vmlinuz*")
+    # Of several, the initrd that has this kernel's modules: `vmlinuz-6.1.0` and `initrd.img-6.1.0`.
+    version = glob.escape(kernel.name.removeprefix("vmlinuz"))
+    own = f"initrd*{version}" if any(folder.glob(f"initrd*{version}")) else "initrd*"
+    found = [kernel, _newest(where, folder, own), _newest(where, folder, "*.squashfs")]
     return _source(where, Kind.LIVE_BOOT, found)
+
+
+def _newest(where: str, folder: Path, what: str) -> Path:
+    """A signature or a list of sums beside a kernel is none. Raises NoLiveSystem."""
+    fitting = [path for path in folder.glob(what) if _is(path)]
+    if not fitting:
+        raise NoLiveSystem(where, words("it holds no {what}", what=what))
+    return max(fitting, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def _is(path: Path) -> bool:
+    """Whether a file is, by its first bytes, what its name says. Raises NotWritable."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            begin = file.read(_BEGIN)
+    except OSError as error:
+        raise NotWritable.of(path, error) from error
+    if "vmlinuz" in path.name:
+        return begin[0x202:0x206] == b"HdrS"  # The Linux/x86 Boot Protocol
+    if path.suffix in (".squashfs", ".sqfs"):
+        return begin.startswith(b"hsqs")  # squashfs's superblock
+    return bool(begin)  # an initrd is packed in many ways
 
 
 def _source(where: str, kind: Kind, files: list[Path]) -> Source:
@@ -131,12 +162,17 @@ def _installed() -> Source:
 
 def read(home: Path, folder: str) -> Live | None:
     """What stands in a folder of a cache."""
+    if not _FOLDER.fullmatch(folder):
+        return None
     try:
         told = json.loads((home / folder / FACTS).read_bytes())
         files = {name: (int(size), str(digest)) for name, (size, digest) in told.pop("files").items()}
-        return Live(folder, Kind(told.pop("kind")), **told, files=files)
-    except (OSError, ValueError, TypeError, KeyError):
+        live = Live(folder, Kind(told.pop("kind")), **told, files=files)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None  # none of ours, or cut: it is made anew
+    # The menu is made of these names.
+    ours = (live.kernel, live.initrd) == live.kind.files[:2] and {*files} == {*live.kind.files}
+    return live if ours else None
 
 
 def remove_others(home: Path, live: Live | None) -> None:
@@ -146,10 +182,20 @@ def remove_others(home: Path, live: Live | None) -> None:
             remove(path)
 
 
-def is_whole(home: Path, live: Live) -> bool:
-    """Whether each file has its size; the SHA-256 is for who doubts the disk."""
-    places = {home / live.folder / name: size for name, (size, _) in live.files.items()}
-    return all(path.is_file() and path.stat().st_size == size for path, size in places.items())
+def is_whole(home: Path, live: Live, content: bool = False) -> bool:
+    """Whether each file has its size, and its SHA-256 where the `content` is read as well."""
+    for name, (size, digest) in live.files.items():
+        path = home / live.folder / name
+        if not path.is_file() or path.stat().st_size != size:
+            return False
+        if content:
+            try:
+                with path.open("rb") as file:
+                    if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                        return False
+            except OSError:  # a sector that cannot be read
+                return False
+    return True
 
 
 def needed(source: Source, cache: Path) -> int:
@@ -197,7 +243,7 @@ def bring(source: Source, home: Path, cache: Path, free: int, tell: Callable[[st
     try:
         remove(making)
         making.mkdir(mode=0o700)
-        names = OGLIVE if source.kind is Kind.OGLIVE else DEBIAN
+        names = source.kind.files
         for name, origin in zip(names, (source.kernel, source.initrd, source.root), strict=True):
             if origin is not None:
                 tell(words("copying {path}", path=origin))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ogtorrent.errors import MissingProgram, NoLiveSystem
+from ogtorrent.errors import MissingProgram, NoCache, NoLiveSystem
 from ogtorrent.layout import offline_home
 from ogtorrent.offline import disk, grub, mbr, record
 from ogtorrent.offline.disk import Disk
@@ -15,7 +15,7 @@ from ogtorrent.offline.live import Live, Source, is_whole, read, source
 from ogtorrent.offline.menu import menu
 from ogtorrent.offline.plan import Choice, LiveFacts, Loader, Name, Part, plan
 from ogtorrent.offline.record import Asked
-from ogtorrent.words import words
+from ogtorrent.words import CATALOGUES, Words, words
 
 
 @dataclass(frozen=True)
@@ -42,22 +42,28 @@ class Look:
         if live is None:
             return None
         kept = self.home / mbr.BEFORE
-        chained = kept.exists() and mbr.starts(kept.read_bytes()) is not mbr.Starts.GRUB
+        chained = kept.exists() and mbr.starts(kept.read_bytes()) in (mbr.Starts.WINDOWS, mbr.Starts.ANOTHER)
         before = self.esp is not None and self.esp.read(BEFORE) is not None
-        uuid = self.disk.esp.uuid if before and self.disk.esp is not None else ""
+        uuid = self.disk.esp.block.uuid if before and self.disk.esp is not None else ""
+        said = Words(self.asked.language, CATALOGUES)
         home = self.disk.inside / self.home.relative_to(self.cache)
-        return menu(live, home, self.disk.cache.uuid, self.images, self.asked.append, chained, uuid)
+        return menu(
+            live, home, self.disk.cache.block.uuid, self.images, self.asked.append, chained, uuid, said
+        )
 
-    def parts(self) -> Sequence[Part]:
-        """Raises NotWritable, MissingProgram."""
-        live, place = self.live, self.home / grub.MENU
-        stands = place.read_text() if place.exists() else None
+    def parts(self, content: bool = False) -> Sequence[Part]:
+        """`content`: whether the live system is read. Raises NotWritable, MissingProgram."""
+        live = self.live
         facts = (
             LiveFacts(False)
             if live is None
-            else LiveFacts(True, is_whole(self.home, live), self._differs(live))
+            else LiveFacts(True, is_whole(self.home, live, content), self._differs(live))
         )
-        return plan(facts, stands, self.menu(), self.loaders(), self.asked.choice)
+        return plan(facts, self.standing_menu(), self.menu(), self.loaders(), self.asked.choice)
+
+    def standing_menu(self) -> str | None:
+        place = self.home / grub.MENU
+        return place.read_bytes().decode(errors="replace") if place.is_file() else None
 
     def loaders(self) -> dict[Name, Loader]:
         """Raises NotWritable, MissingProgram."""
@@ -92,6 +98,9 @@ class Look:
             return Loader(place, True, empty=True)
         if grub.MARK.encode() not in stands:
             return Loader(place, True, another=words("another system"))
+        uuids = (one.block.uuid for one in self.disk.partitions if one != self.disk.cache)
+        if any(uuid and grub.finding(uuid).encode() in stands for uuid in uuids):
+            return Loader(place, True, another=words("another cache"))
         return Loader(place, True, current=stands == self.cores.get(Name.UEFI))
 
 
@@ -104,9 +113,13 @@ def look(cache: Path, images: Sequence[str], asked: Asked | None = None) -> Look
     home = offline_home(cache)
     asked = record.read(home) if asked is None else asked
     there = disk.of(cache)
+    if home.resolve() != home:
+        raise NoCache(
+            words("{home} is a link", home=home), words("What boots has to be in the cache: take it away.")
+        )
     if asked.choice is not Choice.NONE:
         disk.check_readable(there.cache)
-    uuid, inside = there.cache.uuid, there.inside / home.relative_to(cache)
+    uuid, inside = there.cache.block.uuid, there.inside / home.relative_to(cache)
     cores = {}
     for name, target, possible in (
         (Name.BIOS, grub.BIOS, bool(there.embedding)),

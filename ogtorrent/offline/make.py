@@ -7,7 +7,6 @@ is there; at the end the live system before.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -17,15 +16,18 @@ from pathlib import Path
 from ogtorrent.errors import (
     AnothersBootLoader,
     NoBootPlace,
+    NoLiveSystem,
     NotWritable,
     OfflineLocked,
 )
-from ogtorrent.files import remove, write_whole
+from ogtorrent.files import locked, remove, write_whole
 from ogtorrent.layout import offline_home
+from ogtorrent.mounts.cache import LABEL
 from ogtorrent.offline import esp, grub, mbr, record
-from ogtorrent.offline.live import MAKING, bring, remove_others, source
+from ogtorrent.offline.live import MAKING, Kind, bring, remove_others, source
 from ogtorrent.offline.look import Look, look
 from ogtorrent.offline.plan import DONE, Choice, Name, State
+from ogtorrent.offline.programs import done, program
 from ogtorrent.words import words
 
 
@@ -51,15 +53,17 @@ def make(
             where=before.where if where is None else where,
             append=before.append if append is None else append,
             choice=before.choice if choice is None else choice,
+            language=words.language,
         )
         there = look(cache, images, asked)
-        states = {part.name: part.state for part in there.parts()}
+        states = {part.name: part.state for part in there.parts(content=True)}
         _check(there, states)
         if states[Name.LIVE] not in DONE:
             there = _bring(there, tell)
         _keep(there, states)
-        record.write(home, replace(there.asked, begun=before.begun or states[Name.BIOS] not in DONE))
+        record.write(home, there.asked)
         _show(there)
+        _settle(there)
         _start(there, states, tell)
         remove_others(home, there.live)
         tell(
@@ -76,16 +80,12 @@ def make(
 def _alone(cache: Path, home: Path) -> Iterator[None]:
     try:
         home.mkdir(mode=0o700, exist_ok=True)
-        lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise NotWritable.of(home, error) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with locked(home, wait=False) as alone:
+        if not alone:
+            raise OfflineLocked(cache)
         yield
-    except BlockingIOError:
-        raise OfflineLocked(cache) from None
-    finally:
-        os.close(lock)
 
 
 def _check(there: Look, states: dict[Name, State]) -> None:
@@ -105,8 +105,18 @@ def _check(there: Look, states: dict[Name, State]) -> None:
                 replacing = own if beside is State.IMPOSSIBLE else Choice.BOTH
                 leaving = Choice.NONE if beside in (State.IMPOSSIBLE, State.ANOTHER) else other
                 raise AnothersBootLoader(loaders[name].place, loaders[name].another, replacing, leaving)
-    if there.source is None and states[Name.LIVE] not in DONE:
-        source(there.asked.where)  # says why there is none
+    if there.source is None:
+        if states[Name.LIVE] not in DONE:
+            source(there.asked.where)  # says why there is none
+    elif there.source.kind is Kind.OGLIVE and there.disk.cache.block.label != LABEL:
+        raise NoLiveSystem(
+            there.asked.where,
+            words(
+                "OpenGnsys's initrd finds the cache by its label, {label}, and {device} has not that one",
+                label=LABEL,
+                device=there.disk.cache.device,
+            ),
+        )
 
 
 def _bring(there: Look, tell: Callable[[str], None]) -> Look:
@@ -124,18 +134,33 @@ def _keep(there: Look, states: dict[Name, State]) -> None:
     if states[Name.UEFI] is State.ANOTHER and there.esp is not None:
         stands = there.esp.read(esp.LOADER)
         assert stands is not None
-        there.esp.write(esp.BEFORE, stands)
+        if grub.MARK.encode() not in stands:  # another cache's took the place of what is kept
+            there.esp.write(esp.BEFORE, stands)
 
 
 def _show(there: Look) -> None:
-    wanted, place = there.menu(), there.home / grub.MENU
-    if wanted is not None and (not place.exists() or place.read_text() != wanted):
-        write_whole(place, wanted.encode())
+    wanted = there.menu()
+    if wanted is not None and there.standing_menu() != wanted:
+        write_whole(there.home / grub.MENU, wanted.encode())
+
+
+def _settle(there: Look) -> None:
+    """GRUB does not read a journal: what is durable for the kernel may not be there yet for it, nor be so
+    when the power fails now. Freezing has the file system write all to its place. Raises NotWritable.
+    """
+    if there.asked.choice is Choice.NONE:
+        return
+    os.sync()  # so that the frozen instant is short
+    # One process in a session of its own: who kills us does not leave the cache frozen.
+    both = 'fsfreeze --freeze "$1" && fsfreeze --unfreeze "$1"'
+    program("fsfreeze")
+    done(there.cache, "sh", "-c", both, "sh", there.cache, alone=True)
 
 
 def _start(there: Look, states: dict[Name, State], tell: Callable[[str], None]) -> None:
     if states[Name.BIOS] not in DONE:
         core = there.cores[Name.BIOS]
+        record.write(there.home, replace(there.asked, begun=True))
         mbr.install(there.disk, there.home, core)
         told = mbr.digest(there.disk, len(core))
         record.write(there.home, replace(there.asked, digest=told, core=len(core), begun=False))

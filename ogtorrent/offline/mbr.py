@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
@@ -68,6 +67,6 @@ def keep_before(disk: Disk, home: Path) -> None:
 
 def install(disk: Disk, home: Path, core: bytes) -> None:
     """GRUB's own program places the core, then the boot record. Raises NotWritable, MissingProgram."""
-    shutil.copyfile(LIBRARY / BIOS / BOOT, home / BOOT)
+    write_whole(home / BOOT, (LIBRARY / BIOS / BOOT).read_bytes())
     write_whole(home / CORE, core)
     done(disk.device, "grub-bios-setup", "--directory", home, disk.device)

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from ogtorrent.offline.live import Kind, Live
-from ogtorrent.words import words
+from ogtorrent.words import Words
 
 SECONDS = 10  # to choose in
 # What the command line of the booted system says of the image that was chosen.
@@ -23,6 +23,7 @@ def menu(
     append: str,
     before_bios: bool,
     before_efi: str,
+    words: Words,
 ) -> str:
     """`append` as a shell would read it; `home` as the partition `uuid` names it.
 

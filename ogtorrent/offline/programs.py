@@ -13,7 +13,7 @@ from ogtorrent.errors import MissingProgram, NotWritable
 _PLACES = ("/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/lib/grub/i386-pc")
 # By the name of a program, the Debian package that has it.
 _PACKAGES = {
-    "blkid": "util-linux",
+    "fsfreeze": "util-linux",
     "grub-bios-setup": "grub-pc-bin",
     "grub-mkimage": "grub-common",
     "grub-probe": "grub-common",
@@ -23,6 +23,7 @@ _PACKAGES = {
     "mksquashfs": "squashfs-tools",
     "mmd": "mtools",
     "mren": "mtools",
+    "sh": "dash",
 }
 
 
@@ -34,16 +35,25 @@ def program(name: str) -> str:
     return path
 
 
-def run(*command: str | Path, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
-    """Run a program in English, whatever it ends with. Raises MissingProgram."""
+def run(
+    *command: str | Path, more: Mapping[str, str] | None = None, alone: bool = False
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a program in English, whatever it ends with; `alone`, it goes on when we are stopped.
+
+    Raises MissingProgram.
+    """
     given = [program(str(command[0])), *map(str, command[1:])]
     surroundings = {**os.environ, "LC_ALL": "C.UTF-8", **(more or {})}
-    return subprocess.run(given, capture_output=True, env=surroundings, stdin=subprocess.DEVNULL)
+    return subprocess.run(
+        given, capture_output=True, env=surroundings, stdin=subprocess.DEVNULL, start_new_session=alone
+    )
 
 
-def done(place: Path, *command: str | Path, more: Mapping[str, str] | None = None) -> bytes:
+def done(
+    place: Path, *command: str | Path, more: Mapping[str, str] | None = None, alone: bool = False
+) -> bytes:
     """What a program prints that has to write `place`. Raises MissingProgram, NotWritable."""
-    ran = run(*command, more=more)
+    ran = run(*command, more=more, alone=alone)
     if ran.returncode:
         lines = ran.stderr.decode(errors="replace").split("\n")
         said = [line.strip() for line in lines if line.strip()]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ogtorrent.files import write_whole
 from ogtorrent.offline.live import RUNNING
 from ogtorrent.offline.plan import Choice
+from ogtorrent.words import CATALOGUES
 
 _NAME = "asked.json"
+_LANGUAGES = {"en", *(path.stem for path in CATALOGUES.glob("*.po"))}
 
 
 @dataclass(frozen=True)
@@ -28,14 +31,19 @@ class Asked:
     digest: str = ""
     core: int = 0
     begun: bool = False
+    language: str = "en"  # of the menu, whoever writes it again
 
 
 def read(home: Path) -> Asked:
     try:
         told = json.loads((home / _NAME).read_bytes())
-        return Asked(**told | {"choice": Choice(told["choice"])})
-    except (OSError, ValueError, TypeError, KeyError):
+        asked = Asked(**told | {"choice": Choice(told["choice"])})
+        shlex.split(asked.append)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return Asked()
+    kinds = [type(value) for value in vars(Asked()).values()]
+    sound = [type(value) for value in vars(asked).values()] == kinds and asked.language in _LANGUAGES
+    return asked if sound else Asked()
 
 
 def write(home: Path, asked: Asked) -> None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 
 from ogtorrent.errors import RepositoryUnreachable, UpdateFailed
 from ogtorrent.layout import ImagePath
+from ogtorrent.mounts.table import Mounted, seen_at
 from ogtorrent.words import words
 
 # The scripts that have begun the session's log themselves.
 CALLERS = ("deployImage", "restoreBaseImage", "restoreDiffImage")
-MOUNTINFO = Path("/proc/self/mountinfo")
 # Devices of Samba, and of NFS by name or address: //HOST/SHARE, HOST:/FOLDER, [ADDRESS]:/FOLDER.
 _REMOTE = re.compile(r"//([^/]+)/|\[([^]]+)\]:/|([^/:@]+):/")
 SUFFIXES = ("-CACHE",)  # that a console's protocol may have
@@ -26,10 +26,10 @@ class Seat:
     """A PC of OpenGnsys: its settings, and where its server's images are mounted."""
 
     settings: Mapping[str, str]
-    mounts: str  # /proc/self/mountinfo
+    mounts: Sequence[Mounted]
 
     @classmethod
-    def of(cls, environment: Mapping[str, str], mounts: str) -> Seat:
+    def of(cls, environment: Mapping[str, str], mounts: Sequence[Mounted]) -> Seat:
         """As a script of its own would: `engine.cfg` is read where nobody has read it before."""
         settings = dict(environment)
         if not settings.get("OGENGINECONFIGURATE"):
@@ -70,12 +70,8 @@ class Seat:
 
     def _mounted(self, place: Path) -> str | None:
         """The device that is mounted there; the last one is on top."""
-        found = None
-        for line in self.mounts.splitlines():  # proc(5)
-            fields, _, source = line.partition(" - ")
-            if fields.split()[4:5] == [str(place)]:
-                found = source.split()[1]
-        return found
+        there = seen_at(place, self.mounts)
+        return there.source if there is not None else None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from ogtorrent.errors import UnknownImage, UpdateFailed
 from ogtorrent.layout import ImagePath, Layout, Mirror, Root, Sidecar
 from ogtorrent.opengnsys.seat import spelt
 from ogtorrent.swarm import metainfo
+from ogtorrent.swarm.forms import stamped
 from ogtorrent.swarm.metainfo import Metainfo, Stamp
 from ogtorrent.words import words
 
@@ -49,7 +50,7 @@ def published(images: Path, server: str, image: ImagePath) -> Metainfo:
             f"{error.filename}: {error.strerror}",
             words("Wait until torrent-creator has published it."),
         ) from error
-    return metainfo.stamped(found, MIRROR.name, image, Stamp((status.st_mtime_ns,), tail, full))
+    return stamped(found, MIRROR.name, image, Stamp((status.st_mtime_ns,), tail, full))
 
 
 def _sum(path: Path) -> str:

@@ -7,13 +7,10 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-import psutil
-
 from ogtorrent.errors import BadAddress
+from ogtorrent.interfaces import Network, own_addresses
 from ogtorrent.layout.aliases import as_address
 from ogtorrent.words import words
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 OPENGNSYS_CONFIGURATION = Path("/opt/opengnsys/etc/ogAdmRepo.cfg")
 
@@ -75,21 +72,6 @@ def own_announce_url(listen: str, port: int) -> str:
     return announce_url("127.0.0.1" if unspecified else listen, port)
 
 
-def own_networks() -> list[Network]:
-    """The networks of this host's interfaces: many universities give their PCs public addresses."""
-    return [
-        ipaddress.ip_interface(f"{address.address.partition('%')[0]}/{_prefix(address.netmask)}").network
-        for addresses in psutil.net_if_addrs().values()
-        for address in addresses
-        if address.family in (socket.AF_INET, socket.AF_INET6) and address.netmask
-    ]
-
-
-def _prefix(netmask: str) -> int:
-    """The length of a netmask; ipaddress reads only those of IPv4."""
-    return int(ipaddress.ip_address(netmask)).bit_count()
-
-
 def _configured(configuration: Path) -> list[str]:
     """`IPlocal=` of an OpenGnsys repository."""
     try:
@@ -116,11 +98,5 @@ def _towards_the_world() -> list[str]:
 
 
 def _of_interfaces() -> list[str]:
-    found = [
-        address.address
-        for addresses in psutil.net_if_addrs().values()
-        for address in addresses
-        if address.family == socket.AF_INET
-    ]
-    outward = [address for address in found if not ipaddress.ip_address(address).is_loopback]
-    return sorted(outward) or ["127.0.0.1"]
+    own = [address for address in map(ipaddress.ip_address, own_addresses()) if address.version == 4]
+    return sorted(str(address) for address in own if not address.is_loopback) or ["127.0.0.1"]

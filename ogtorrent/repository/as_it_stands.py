@@ -14,9 +14,9 @@ from contextlib import AsyncExitStack
 from aiohttp import web
 
 import tracker.server
-from ogtorrent.disk.feeding import Feeding
-from ogtorrent.disk.images import OnDisk
 from ogtorrent.layout import ImagePath, Root
+from ogtorrent.removable.feeding import Feeding
+from ogtorrent.removable.images import OnDisk
 from ogtorrent.repository import catalogue
 from ogtorrent.repository.addresses import announce_urls
 from ogtorrent.repository.publisher import Entry, State

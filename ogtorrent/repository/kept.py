@@ -14,7 +14,6 @@ the next command, or the server when it starts, has looked.
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import logging
 import os
@@ -27,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from ogtorrent.errors import EntryConflict, NotWritable, OgtorrentError, UnfitInventory
-from ogtorrent.files import remove_cut, sync_directory, write_whole
+from ogtorrent.files import locked, remove_cut, sync_directory, write_whole
 from ogtorrent.layout import Layer, Root, Tree
 from ogtorrent.repository.inventory import (
     NOTHING,
@@ -133,19 +132,13 @@ class Kept:
         """The server and commands beside it change the inventory one after the other."""
         try:
             _make(self.tree.home)
-            home = os.open(self.tree.home, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError as error:
-            raise NotWritable.of(self.tree.home, error) from error
-        try:
-            fcntl.flock(home, fcntl.LOCK_EX)
-            remove_cut(self._file)
-            remove_cut(self._journal)
-            self._adopt()
-            yield
+            with locked(self.tree.home):
+                remove_cut(self._file)
+                remove_cut(self._journal)
+                self._adopt()
+                yield
         except OSError as error:
             raise NotWritable.of(Path(error.filename or self.tree.top), error) from error
-        finally:
-            os.close(home)
 
     def _former(self) -> Path:
         """Where a tree that was of the legacy layout before it was moved had its inventory."""

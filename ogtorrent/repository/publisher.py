@@ -16,7 +16,8 @@ from ogtorrent.errors import ImageLocked, NotWritable, OgtorrentError, UnfitImag
 from ogtorrent.layout import ImagePath, Root, Sidecar
 from ogtorrent.repository import sessions, settling
 from ogtorrent.repository.publish import Contents, publish, standing, stands, withdraw
-from ogtorrent.swarm.metainfo import Metainfo, in_form, with_trackers
+from ogtorrent.swarm.forms import in_form, with_trackers
+from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.sidecars import write_sidecars
 from ogtorrent.watch import Changes
 

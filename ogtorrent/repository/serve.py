@@ -16,9 +16,10 @@ from aiohttp import web
 
 import tracker.server
 from ogtorrent.errors import CannotJoin, NotWritable
+from ogtorrent.interfaces import own_networks
 from ogtorrent.layout import Root, Tree
 from ogtorrent.repository import catalogue, downloads, multicast, rooms
-from ogtorrent.repository.addresses import announce_urls, own_announce_url, own_networks
+from ogtorrent.repository.addresses import announce_urls, own_announce_url
 from ogtorrent.repository.console import routes as console
 from ogtorrent.repository.kept import Kept
 from ogtorrent.repository.mirror.mirroring import Mirroring

@@ -134,15 +134,15 @@ def encode(
     outer: dict[bytes, Any] = {b"created by": b"ogtorrent"}
     if single and not is_directory:
         outer[b"info"] = {**hashed, b"length": files[0].length, b"name": image.name.encode()}
-        outer[STAMP] = _stamped(stamp, image, False) | {b"root": name.encode()}
+        outer[STAMP] = stamp_fields(stamp, image, False) | {b"root": name.encode()}
     else:
         listed = [{b"length": file.length, b"path": [part.encode() for part in file.path]} for file in files]
         outer[b"info"] = {**hashed, b"files": listed, b"name": name.encode()}
-        outer[STAMP] = _stamped(stamp, image, is_directory)
-    return decode(_with_trackers(outer, trackers), str(image))
+        outer[STAMP] = stamp_fields(stamp, image, is_directory)
+    return decode(announced(outer, trackers), str(image))
 
 
-def _stamped(stamp: Stamp, image: ImagePath, is_directory: bool) -> dict[bytes, Any]:
+def stamp_fields(stamp: Stamp, image: ImagePath, is_directory: bool) -> dict[bytes, Any]:
     return {
         # Text, because a reader may hold integers in 32 bits.
         b"mtimes": b" ".join(b"%d" % mtime for mtime in stamp.mtimes),
@@ -153,58 +153,8 @@ def _stamped(stamp: Stamp, image: ImagePath, is_directory: bool) -> dict[bytes, 
     }
 
 
-def in_form(metainfo: Metainfo, single: bool) -> Metainfo:
-    """The same image in the form of one file or of a tree; no piece is hashed. A directory has one form."""
-    if metainfo.is_directory or metainfo.is_single is single or metainfo.stamp is None:
-        return metainfo
-    return encode(
-        metainfo.name,
-        metainfo.image,
-        metainfo.files,
-        metainfo.piece_length,
-        b"".join(metainfo.hashes()),
-        metainfo.stamp,
-        metainfo.trackers,
-        single,
-    )
-
-
-def same_pieces(one: Metainfo, other: Metainfo) -> bool:
-    """Whether both say the same of an image, if in different forms: what one verified, the other has."""
-    return in_form(one, other.is_single).info_hash == other.info_hash
-
-
-def stamped(metainfo: Metainfo, name: str, image: ImagePath, stamp: Stamp) -> Metainfo:
-    """Somebody else's metainfo of one file, as that of an image of a root called `name`; the info-hash stays.
-    Raises HostileMetainfo where it is not of that file."""
-    outer: dict[bytes, Any] = _expect(lt.bdecode(metainfo.raw), dict, words("the whole"))
-    outer[STAMP] = _stamped(stamp, image, False) | {b"root": name.encode()}
-    return decode(bytes(lt.bencode(outer)), str(image))
-
-
-def with_trackers(metainfo: Metainfo, trackers: Sequence[str]) -> Metainfo:
-    """The same image, announced elsewhere; the info-hash stays."""
-    outer: dict[bytes, Any] = _expect(lt.bdecode(metainfo.raw), dict, words("the whole"))
-    return decode(_with_trackers(outer, trackers), str(metainfo.image))
-
-
-def under_name(metainfo: Metainfo, name: str, trackers: Sequence[str]) -> Metainfo:
-    """The same image as a root called `name` publishes it: no piece is hashed again.
-
-    The info-hash stays where the name does, or is not in it. What is neither the image's nor ours, such as
-    web seeds, is left out. Raises HostileMetainfo.
-    """
-    outer: dict[bytes, Any] = _expect(lt.bdecode(metainfo.raw), dict, words("the whole"))
-    info, stamp = outer[b"info"], outer[STAMP]
-    if metainfo.is_single:
-        stamp = {**stamp, b"root": name.encode()}
-    else:
-        info = {**info, b"name": name.encode()}
-    kept = {b"created by": b"ogtorrent", b"info": info, STAMP: stamp}
-    return decode(_with_trackers(kept, trackers), str(metainfo.image))
-
-
-def _with_trackers(outer: dict[bytes, Any], trackers: Sequence[str]) -> bytes:
+def announced(outer: Mapping[bytes, Any], trackers: Sequence[str]) -> bytes:
+    """Bencoded, with these trackers and no others."""
     outer = {key: value for key, value in outer.items() if key not in (b"announce", b"announce-list")}
     if trackers:
         outer[b"announce"] = trackers[0].encode()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from machines import environment
+from rooms.disks import loop_device
 
 from ogtorrent.cache import partition
 from ogtorrent.errors import NoCache, NotWritable
@@ -55,14 +56,9 @@ def test_without_a_partition_of_that_label_a_directory_is_asked_for(monkeypatch:
 @pytest.fixture
 def device(tmp_path: Path) -> Iterator[Path]:
     """A disk of its own with an ext4 file system labelled LABEL."""
-    disk = tmp_path / "disk"
-    with disk.open("wb") as file:
-        file.truncate(8 * 2**20)
-    subprocess.run(["mkfs.ext4", "-q", "-L", LABEL, disk], check=True)
-    losetup = ["losetup", "--find", "--show", disk]
-    found = subprocess.run(losetup, check=True, capture_output=True, text=True).stdout.strip()
-    yield Path(found)
-    subprocess.run(["losetup", "--detach", found], check=True)
+    with loop_device(tmp_path / "disk", 8) as device:
+        subprocess.run(["mkfs.ext4", "-q", "-L", LABEL, device], check=True)
+        yield device
 
 
 def found() -> subprocess.CompletedProcess[str]:

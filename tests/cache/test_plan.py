@@ -25,7 +25,7 @@ from ogtorrent.cache.plan import (
     to_evict,
 )
 from ogtorrent.layout import ImagePath, Layout, Mirror, Root
-from ogtorrent.swarm import metainfo
+from ogtorrent.swarm import forms, metainfo
 from ogtorrent.swarm.metainfo import File, Metainfo, Stamp
 
 GIB = 2**30
@@ -42,8 +42,8 @@ NEW, OLD = version(2), version(1)
 NEEDED = GIB + len(NEW.raw) + RESERVE
 NOTHING = Cached(False, None, False, 0)
 WHOLE = Cached(True, NEW, True, 0)
-OTHER_FORM = Cached(True, metainfo.in_form(NEW, True), True, GIB // 4, previous=NEW)
-OLDER_IN_OTHER_FORM = Cached(True, metainfo.in_form(OLD, True), True, 0)
+OTHER_FORM = Cached(True, forms.in_form(NEW, True), True, GIB // 4, previous=NEW)
+OLDER_IN_OTHER_FORM = Cached(True, forms.in_form(OLD, True), True, 0)
 TOUCHED = Cached(True, NEW, False, 0)
 OLDER = Cached(True, OLD, True, 0)
 OLDER_TOUCHED = Cached(True, OLD, False, 0)

@@ -28,7 +28,7 @@ def test_help_is_spanish() -> None:
     assert ran.returncode == 0
     assert ran.stdout.startswith("Uso: ogtorrent update-cache [OPCIONES] [SERVIDOR] SUBDIR IMAGEN")
     assert "Muestra este mensaje y termina." in ran.stdout
-    assert "por omisión: torrent" in " ".join(ran.stdout.split())
+    assert "por defecto: torrent" in " ".join(ran.stdout.split())
 
 
 def test_a_wrong_use_is_told_in_spanish() -> None:

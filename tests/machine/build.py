@@ -157,7 +157,7 @@ def _add_ogtorrent(live: Live) -> None:
             shutil.copytree(PROJECT / folder, modules / folder, ignore=rest)
         shutil.copy(PROJECT / "pyproject.toml", modules)
         # Debian's pytest is older than our tests.
-        wanted = [f"{name}=={version(name)}" for name in ("pytest", "pytest-asyncio")]
+        wanted = [f"{name}=={version(name)}" for name in ("pytest", "pytest-asyncio", "pexpect")]
         uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
         _run(*uv, "--target", tree / "pytest", *wanted)
         # Appended: a folder whose name the root does not have yet.

@@ -22,6 +22,7 @@ MODULES = "/usr/lib/ogtorrent"
 
 def test_the_contract_of_mounts_is_kept_by_a_real_kernel(live: Live, record: Record) -> None:
     with PC(live, record).from_network(None) as machine:
+        machine.run("dmesg --console-off")  # the kernel would speak in the middle of pytest's lines
         machine.run(f"cd {MODULES} && export PYTHONPATH=/ogtorrent/pytest COLUMNS=100")
         options = "-v -p no:cacheprovider -W ignore --basetemp=/tmp/suite -k '[nfs] or [smb]'"
         said = machine.run(f"python3 -m pytest {options} tests/mounts/test_mount.py", seconds=1200)

@@ -15,6 +15,7 @@ from ogtorrent.errors import BadName
 from ogtorrent.layout import ImagePath
 from ogtorrent.offline.live import Kind, Live
 from ogtorrent.offline.menu import menu
+from ogtorrent.words import words
 
 UUID = "f315a2b8-fb08-4652-a62d-a9a6cf81c784"
 HOME = PurePosixPath("/.ogtorrent/offline")
@@ -24,7 +25,7 @@ def a_menu(
     *images: str, kind: Kind = Kind.LIVE_BOOT, append: str = "", bios: bool = False, efi: str = ""
 ) -> str:
     live = Live("live-1", kind, "vmlinuz", "initrd.img", "/srv/live", {}, {})
-    return menu(live, HOME, UUID, images, append, bios, efi)
+    return menu(live, HOME, UUID, images, append, bios, efi, words)
 
 
 def is_image(name: str) -> bool:

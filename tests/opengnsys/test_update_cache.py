@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from machines import DEADLINE, HERE, ogtorrent, published
 
+from ogtorrent.mounts.table import parse
 from ogtorrent.opengnsys.seat import Seat
 
 pytestmark = [pytest.mark.root, pytest.mark.room]
@@ -236,5 +237,6 @@ def test_what_cannot_be_has_opengnsys_own_codes_and_words(pc: Machine) -> None:
 def test_the_repository_is_whose_images_are_mounted(device: str, server: str) -> None:
     mounts = "36 35 0:33 / /og/images rw,relatime - {kind} {device} rw,vers=3\n"
     below = "35 1 8:1 / / rw - ext4 /dev/sda1 rw\n" + mounts.format(kind="cifs", device="//10.9.9.9/old")
-    seat = Seat.of({"OGIMG": "/og/images"}, below + mounts.format(kind="nfs4", device=device))
+    table = parse(below + mounts.format(kind="nfs4", device=device))
+    seat = Seat.of({"OGIMG": "/og/images"}, table)
     assert seat.repository == server

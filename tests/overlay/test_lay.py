@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from machines import environment, killed_at
+from rooms.disks import loop_device
 
 from ogtorrent.errors import CorruptImage, NoTarget, NotLaid
 from ogtorrent.layout import Layer
@@ -34,21 +35,15 @@ PC, ROOM = Layer.CLIENT, Layer.GROUP
 @contextmanager
 def mounted(home: Path, kind: str, mebibytes: int) -> Iterator[Path]:
     """A file system on a loop device; those of Windows by FUSE, which every kernel has."""
-    disk, place = home / f"{kind}.disk", home / kind
-    with disk.open("wb") as file:
-        file.truncate(mebibytes * 1024 * 1024)
+    place = home / kind
     place.mkdir()
-    device = subprocess.run(["losetup", "-f", "--show", disk], check=True, capture_output=True, text=True)
-    loop = device.stdout.strip()
-    try:
-        subprocess.run([*MAKE[kind], loop], check=True, capture_output=True)
-        subprocess.run([MOUNT[kind], loop, place], check=True, capture_output=True)
+    with loop_device(home / f"{kind}.disk", mebibytes) as device:
+        subprocess.run([*MAKE[kind], device], check=True, capture_output=True)
+        subprocess.run([MOUNT[kind], device, place], check=True, capture_output=True)
         try:
             yield place
         finally:
             subprocess.run(["umount", place], check=True)
-    finally:
-        subprocess.run(["losetup", "-d", loop], check=True)
 
 
 @pytest.fixture

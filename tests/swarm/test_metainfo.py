@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ogtorrent.errors import HostileMetainfo
 from ogtorrent.layout import ImagePath, recognise
-from ogtorrent.swarm import metainfo
+from ogtorrent.swarm import forms, metainfo
 from ogtorrent.swarm.metainfo import File, Metainfo, Stamp
 
 PIECE = metainfo.SMALLEST_PIECE
@@ -75,17 +75,17 @@ def test_a_directory_image_is_read_again_and_libtorrent_agrees() -> None:
 
 def test_the_form_of_one_file_says_the_same_of_the_image() -> None:
     """OpenGnsys's seats want it: BEP 3's, whose name is the file's own."""
-    single = metainfo.in_form(SINGLE, True)
+    single = forms.in_form(SINGLE, True)
     found = lt.load_torrent_buffer(single.raw).ti
     assert (found.num_files(), found.name()) == (1, "windows.img")
     assert found.info_hashes().v1.to_bytes() == single.info_hash != SINGLE.info_hash
     for fact in ("name", "image", "files", "size", "stamp", "trackers", "is_directory"):
         assert getattr(single, fact) == getattr(SINGLE, fact), fact
     assert single.hashes() == SINGLE.hashes()
-    assert metainfo.in_form(single, True) is single
-    assert metainfo.in_form(single, False).raw == SINGLE.raw
-    assert metainfo.in_form(DIRECTORY, True) is DIRECTORY
-    elsewhere = metainfo.under_name(single, "hdimages", TRACKERS)
+    assert forms.in_form(single, True) is single
+    assert forms.in_form(single, False).raw == SINGLE.raw
+    assert forms.in_form(DIRECTORY, True) is DIRECTORY
+    elsewhere = forms.under_name(single, "hdimages", TRACKERS)
     assert (elsewhere.name, elsewhere.info_hash) == ("hdimages", single.info_hash)
 
 
@@ -94,14 +94,14 @@ def test_the_form_of_one_file_says_the_same_of_the_image() -> None:
     [(b"image", b"aula1/linux.img"), (b"image", b"../windows.img"), (b"root", b".."), (b"root", b"a/b")],
 )
 def test_the_form_of_one_file_leads_nowhere_else(field: bytes, value: bytes) -> None:
-    outer = outer_of(metainfo.in_form(SINGLE, True))
+    outer = outer_of(forms.in_form(SINGLE, True))
     outer[metainfo.STAMP][field] = value
     refusal(lt.bencode(outer))
 
 
 def test_other_trackers_leave_the_info_hash_and_the_stamp() -> None:
     for trackers in ([], ["http://a/announce"], ["http://b/announce", "http://c/announce"]):
-        moved = metainfo.with_trackers(SINGLE, trackers)
+        moved = forms.with_trackers(SINGLE, trackers)
         assert moved.trackers == tuple(trackers)
         assert (moved.info_hash, moved.stamp, moved.files) == (SINGLE.info_hash, SINGLE.stamp, SINGLE.files)
         assert list(lt.load_torrent_buffer(moved.raw).trackers) == trackers

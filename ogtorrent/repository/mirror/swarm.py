@@ -23,7 +23,8 @@ from ogtorrent.fetch.sharing import Sharing
 from ogtorrent.repository.mirror import shelf as shelves
 from ogtorrent.repository.mirror.plan import Brought
 from ogtorrent.repository.mirror.shelf import Shelf
-from ogtorrent.swarm.metainfo import Metainfo, under_name
+from ogtorrent.swarm.forms import under_name
+from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.torrent import DiskTrouble, Start, Torrent
 from ogtorrent.words import words

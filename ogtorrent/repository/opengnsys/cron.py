@@ -6,13 +6,11 @@ Of each the exit codes are the original's, and what it logged it logs.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -21,17 +19,20 @@ from ogtorrent.errors import (
     ImageLocked,
     MissingProgram,
     NotARepository,
+    NotOnDisk,
     OgtorrentError,
     RepositoryUnreachable,
 )
 from ogtorrent.fetch import catalogue
 from ogtorrent.fetch.server import DEFAULT_PORT, Server
+from ogtorrent.files import locked
+from ogtorrent.interfaces import own_addresses
 from ogtorrent.layout import Layout, Root, recognise
 from ogtorrent.multicast import MulticastSession
 from ogtorrent.repository.addresses import announce_url, announce_urls, opengnsys_values
 from ogtorrent.repository.multicast import FEC, HOPS
 from ogtorrent.repository.publish import publish, standing
-from ogtorrent.swarm.metainfo import in_form
+from ogtorrent.swarm.forms import in_form
 
 DEFAULTS = Path("/etc/default/opengnsys")
 UNIT = "ogtorrent.service"
@@ -80,8 +81,7 @@ class Repository:
     @property
     def interface(self) -> str:
         """Its address, where that is one of this machine's."""
-        own = {one.address for addresses in psutil.net_if_addrs().values() for one in addresses}
-        return self.address if self.address in own else ""
+        return self.address if self.address in own_addresses() else ""
 
     def log(self, name: str, text: str) -> None:
         """As `date : text`, in the log of the command; one that cannot be written is no error."""
@@ -100,7 +100,7 @@ def create(repository: Repository) -> int:
         return 1
     if repository.serves:
         return 0
-    with _alone(repository.images) as alone:
+    with locked(repository.images, wait=False) as alone:
         if alone:
             root = recognise(repository.images, Layout.LEGACY)
             address = repository.address
@@ -126,18 +126,6 @@ def _publish(repository: Repository, root: Root, trackers: Sequence[str]) -> Non
             repository.log("torrent-creator", f"{image}.torrent: {published.size} bytes")
 
 
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
-    finally:
-        os.close(descriptor)
-
-
 def track(repository: Repository, program: Sequence[str]) -> int:
     """torrent-tracker: have `ogtorrent serve` run, the machine's service where that is installed.
 
@@ -147,7 +135,7 @@ def track(repository: Repository, program: Sequence[str]) -> int:
         return 0
     if not repository.is_fit:
         return 1
-    with _alone(repository.configuration.parent) as alone:
+    with locked(repository.configuration.parent, wait=False) as alone:
         if not alone or repository.serves:
             return 0
         for process in psutil.process_iter(["name"]):
@@ -187,14 +175,6 @@ def _start(repository: Repository, program: Sequence[str]) -> None:
         repository.log("torrent-tracker", f"ERROR: ogtorrent serve ended with {server.returncode}")
 
 
-class NotSent(OgtorrentError):
-    """By sendFileMcast, whose own codes `ogAdmRepoAux` knows."""
-
-    def __init__(self, code: int, why: str) -> None:
-        self.exit_code = code
-        super().__init__(why)
-
-
 def sender_command(sender: str, path: Path, session: MulticastSession, interface: str) -> list[str]:
     """For OpenGnsys's receivers, who answer: udpcast counts them, and waits for them."""
     return [
@@ -209,13 +189,13 @@ def sender_command(sender: str, path: Path, session: MulticastSession, interface
 
 
 def send(repository: Repository, named: str, session: str) -> int:
-    """sendFileMcast FILE SESSION. Raises BadSession, NotSent, MissingProgram."""
+    """sendFileMcast FILE SESSION. Raises NotOnDisk, BadSession, MissingProgram."""
     path = Path(named)
     if not path.is_relative_to(repository.prefix):
         path = repository.images / named.lstrip("/")
     # Whoever asks `ogAdmRepoAux` over the network gets what is below, and no `../../etc/shadow`.
     if ".." in path.parts or not path.is_file():
-        raise NotSent(2, str(path))
+        raise NotOnDisk(named, repository.images)
     parsed = MulticastSession.parse(_whole(session))
     # OpenGnsys brings one along.
     sender = shutil.which(SENDER) or shutil.which(SENDER, path=repository.prefix / "bin")

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
-from ogtorrent.disk.images import OnDisk, Survey
 from ogtorrent.errors import DiskGone
 from ogtorrent.layout import ImagePath, Root, Sidecar
+from ogtorrent.removable.images import OnDisk, Survey
 from ogtorrent.swarm.session import Session
 from ogtorrent.swarm.torrent import Start, Torrent
 from ogtorrent.watch import ANYWAY, Changes, Standing

@@ -1,12 +1,15 @@
-"""Start a process that outlives its command: a fork, which shares what both have loaded.
+"""A process that seeds: how a command starts one that outlives it, how it tells what it does, and ends.
 
-A second interpreter would load the same modules again, a tenth of a processor's second that a
-room of PCs waits for.
+It is a fork, which shares what both have loaded. A second interpreter would load the same modules again, a
+tenth of a processor's second that a room of PCs waits for.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -29,6 +32,19 @@ def launch(work: Callable[[], None], called: str, lock: int, log: Path) -> int:
         return pid
     finally:
         os.close(output)
+
+
+def log_to_stderr() -> None:
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S", stream=sys.stderr
+    )
+
+
+def stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
 def _do(work: Callable[[], None], called: str, lock: int, output: int) -> NoReturn:
