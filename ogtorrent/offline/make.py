@@ -150,9 +150,8 @@ def _settle(there: Look) -> None:
     """
     if there.asked.choice is Choice.NONE:
         return
-    os.sync()  # so that the frozen instant is short
-    # One process in a session of its own: who kills us does not leave the cache frozen.
-    both = 'fsfreeze --freeze "$1" && fsfreeze --unfreeze "$1"'
+    # What is written first makes the frozen instant short. One process in a session of its own: who kills us does not leave the cache frozen.
+    both = 'sync --file-system "$1" && fsfreeze --freeze "$1" && fsfreeze --unfreeze "$1"'
     program("fsfreeze")
     done(there.cache, "sh", "-c", both, "sh", there.cache, alone=True)
 
