@@ -7,7 +7,6 @@ is there; at the end the live system before.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -150,7 +149,8 @@ def _settle(there: Look) -> None:
     """
     if there.asked.choice is Choice.NONE:
         return
-    # What is written first makes the frozen instant short. One process in a session of its own: who kills us does not leave the cache frozen.
+    # Written out first, so that the frozen instant is short; in a session of its own, so that who kills us
+    # does not leave the cache frozen.
     both = 'sync --file-system "$1" && fsfreeze --freeze "$1" && fsfreeze --unfreeze "$1"'
     program("fsfreeze")
     done(there.cache, "sh", "-c", both, "sh", there.cache, alone=True)
