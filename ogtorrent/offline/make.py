@@ -7,7 +7,6 @@ is there; at the end the live system before.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
