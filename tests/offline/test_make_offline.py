@@ -12,11 +12,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from machines import published, until
+from rooms.disks import LABEL, the_label
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -73,10 +75,12 @@ class Disk:
 def disk(tmp_path: Path) -> Iterator[Callable[..., Disk]]:
     """Make a disk with a cache of one image on its last partition, an ESP on the one before."""
     undo: list[list[str]] = []
+    taking_turns = ExitStack()
 
     def make(
         table: str = GPT, size: str = "64M", esp: bool = True, mkfs: tuple[str, ...] = ("mkfs.ext4", "-q")
     ) -> Disk:
+        taking_turns.enter_context(the_label())
         file, cache = tmp_path / "disk", tmp_path / "CACHE"
         subprocess.run(["truncate", "-s", size, file], check=True)
         subprocess.run(["sfdisk", "-q", file], input=table.encode(), check=True)
@@ -88,7 +92,8 @@ def disk(tmp_path: Path) -> Iterator[Callable[..., Disk]]:
         subprocess.run(["partx", "-u", device], check=True)  # some kernels do not read tables themselves
         undo.append(["partx", "-d", device])
         count = table.count("type=")
-        subprocess.run([*mkfs, "-L", "CACHE", f"{device}p{count}"], check=True)
+        subprocess.run([*mkfs, "-L", LABEL, f"{device}p{count}"], check=True)
+        undo.append(["wipefs", "--quiet", "--force", "--all", f"{device}p{count}"])
         if esp:
             subprocess.run(["mkfs.vfat", f"{device}p{count - 1}"], check=True, stdout=subprocess.DEVNULL)
         cache.mkdir()
@@ -98,10 +103,11 @@ def disk(tmp_path: Path) -> Iterator[Callable[..., Disk]]:
         published(root / "aula1" / "windows.img", root, 2**20)
         return Disk(Path(device), Path(f"{device}p{count - 1}") if esp else None, cache)
 
-    yield make
-    gc.collect()
-    for argv in reversed(undo):  # a process of another test may have a copy of our mounts for a moment
-        until(lambda argv=argv: subprocess.run(argv, capture_output=True).returncode == 0)  # type: ignore[misc]
+    with taking_turns:
+        yield make
+        gc.collect()
+        for argv in reversed(undo):  # a process of another test may have a copy of our mounts for a moment
+            until(lambda argv=argv: subprocess.run(argv, capture_output=True).returncode == 0)  # type: ignore[misc]
 
 
 def live(folder: Path, seed: bytes = b"1") -> Path:

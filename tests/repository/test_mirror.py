@@ -185,6 +185,16 @@ def test_a_mirror_keeps_its_sources_form_and_changes_it_without_a_byte(
     assert brought(here) == []
 
 
+def test_what_is_the_same_here_gets_the_sources_form(serve: Serve, campus: Path, building: Path) -> None:
+    published(building / WINDOWS, building, SIZE)
+    source = serve(campus, "--single-file")
+    single = source.ready(WINDOWS)
+    here = serve(building, "--mirror", f"http://{source.address}")
+    until(lambda: here.entry(WINDOWS).get("info_hash") == single.info_hash.hex())
+    until(lambda: mirror(here, WINDOWS).get("state") == "in step")
+    assert brought(here) == []
+
+
 def test_a_new_version_comes_while_the_old_one_is_on_its_way(
     serve: Serve, campus: Path, building: Path
 ) -> None:

@@ -71,14 +71,20 @@ def mounted(device: Path, at: Path, *options: str) -> Iterator[Path]:
 
 
 @contextmanager
-def cache_device(folder: Path, mebibytes: int) -> Iterator[Path]:
-    """The one device on this machine whose file system is labelled CACHE; it is not mounted."""
-    with ExitStack() as stack:
-        # The label is the machine's, so two runs of these tests take turns.
-        lock = stack.enter_context(_LOCK.open("wb"))
+def the_label() -> Iterator[None]:
+    """Nobody else on this machine has a file system labelled CACHE: the tests that make one take turns."""
+    with _LOCK.open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if theirs := _labelled_for_good():
             pytest.skip(f"this machine has a partition labelled {LABEL}: {theirs}")
+        yield
+
+
+@contextmanager
+def cache_device(folder: Path, mebibytes: int) -> Iterator[Path]:
+    """The one device on this machine whose file system is labelled CACHE; it is not mounted."""
+    with ExitStack() as stack:
+        stack.enter_context(the_label())
         device = stack.enter_context(loop_device(folder / "cache.disk", mebibytes))
         _run("mkfs.ext4", "-q", "-L", LABEL, str(device))
         # Else blkid's own cache would tell for two minutes of a device that is gone. By force, for whoever

@@ -16,7 +16,8 @@ from ogtorrent.repository.mirror.plan import Brought, Held
 from ogtorrent.repository.publish import standing
 from ogtorrent.repository.publisher import Publisher
 from ogtorrent.repository.publisher import State as Published
-from ogtorrent.swarm.metainfo import Metainfo, in_form, same_pieces
+from ogtorrent.swarm.forms import in_form, same_pieces
+from ogtorrent.swarm.metainfo import Metainfo
 from ogtorrent.swarm.sidecars import write_sidecars
 from ogtorrent.swarm.torrent import places
 from ogtorrent.words import words

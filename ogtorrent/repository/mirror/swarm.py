@@ -59,10 +59,14 @@ class Repository:
     async def compare(self, offer: Listed, shelf: Shelf) -> bool:
         _, theirs = await asyncio.to_thread(self._asked, offer)
         ours = shelf.metainfo(offer.image)
-        return ours is not None and (
+        same = ours is not None and (
             (theirs.files, theirs.piece_length, theirs.hashes())
             == (ours.files, ours.piece_length, ours.hashes())
         )
+        if same and ours is not None and ours.is_single is not theirs.is_single:
+            published = under_name(theirs, shelf.root.mirror.name, shelf.trackers)
+            await asyncio.to_thread(shelf.take_form, published)  # another version here: compared once more
+        return same
 
     async def bring(self, offer: Listed, over: str, shelf: Shelf) -> None:
         server, wanted = await asyncio.to_thread(self._asked, offer)
