@@ -68,9 +68,9 @@ class Way:
     session: MulticastSession | None = None
 
     @classmethod
-    def parse(cls, protocol: Protocol, session: str) -> Way:
-        """`session`: `MODE:SECONDS`, or multicast's own; may be empty. Raises BadOptions, BadSession."""
-        if not session:
+    def parse(cls, protocol: Protocol, session: str | None) -> Way:
+        """`session`: `MODE:SECONDS`, or multicast's own. Raises BadOptions, BadSession."""
+        if session is None:
             return cls(protocol)
         if protocol is Protocol.MULTICAST:
             return cls(protocol, session=MulticastSession.parse(session))

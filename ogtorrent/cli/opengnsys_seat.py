@@ -108,11 +108,11 @@ def _published(call: Call, seat: Seat, server: str) -> Iterator[events.Event]:
 
 def _update(call: Call, seat: Seat, origin: Origin) -> Iterator[events.Event]:
     """Raises OgtorrentError."""
-    protocol, options = Protocol(call.protocol.lower()), call.options
+    protocol, options = Protocol(call.protocol.lower()), call.options or None
     if protocol is Protocol.TORRENT:
-        options = torrent_options(options, LONGEST)
+        options = torrent_options(call.options, LONGEST) or None
     elif protocol is Protocol.UNICAST:
-        options = ""
+        options = None
     way, full = Way.parse(protocol, options), Full(as_opengnsys(seat.when_full))
     return update(origin, call.image, seat.cache, way, "0.0.0.0", False, None, full)
 

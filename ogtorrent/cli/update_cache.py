@@ -59,7 +59,6 @@ PLAIN_EVERY = 3.0  # seconds between lines where there is no terminal
 )
 @click.option(
     "--session",
-    default="",
     metavar=words("SESSION"),
     help=words(
         "MODE:SECONDS; peer or seeder: seed that long afterwards; leecher: only take. peer:3600 by default. "
@@ -92,7 +91,7 @@ def update_cache(
     disk: str | None,
     directory: Path | None,
     protocol: str,
-    session: str,
+    session: str | None,
     address: str,
     name: str | None,
     verify: bool,

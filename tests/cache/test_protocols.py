@@ -133,7 +133,7 @@ def test_multicast_brings_an_image_piece_by_piece_and_directories_come_from_the_
     assert not [event for event in came.events if isinstance(event, events.BySwarm)]
     assert contents(pc.cache / "images" / "windows.img") == contents(served.root / "windows.img")
     whole = pc.update(served.address, "clone.img", *multicast(1))
-    assert whole.done.fetched == 100_000
+    assert 100_000 <= whole.done.fetched < 200_000  # a part of a block may come twice
     assert [event.why for event in whole.events if isinstance(event, events.BySwarm)]
 
 
