@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 import subprocess
 import sys
 import urllib.request
@@ -16,7 +17,7 @@ import pytest
 from machines import HERE, NETWORK, environment, image, published, until
 from rooms.disks import cache_device, loop_device
 
-from ogtorrent.mounts.blocks import Block, disks, parse
+from ogtorrent.mounts.blocks import Block, fixed, parse
 from ogtorrent.mounts.blocks import removable as removable_devices
 from ogtorrent.mounts.cache import among
 
@@ -73,7 +74,8 @@ def test_what_can_be_pulled_out_is_told_by_sys(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("ogtorrent.mounts.blocks.BLOCKS", blocks)
     monkeypatch.setattr("ogtorrent.mounts.blocks.DEVICES", nodes)
     assert [node.name for node in removable_devices()] == ["mmcblk0", "mmcblk0p1", "sdb", "sdb1", "sr1"]
-    assert [node.name for node in disks()] == ["loop0", "mmcblk0", "mmcblk0p1", "sda", "sda1", "sdb", "sdb1"]
+    # The cache is looked for on these: a stick that has its label is not taken for it.
+    assert [node.name for node in fixed()] == ["loop0", "sda", "sda1"]
 
 
 class PC:
@@ -233,6 +235,42 @@ class TestStorage:
         finally:
             served.kill()
             served.wait()
+
+    def test_where_a_link_leads_nothing_is_mounted(self, pc: PC, device: Devices) -> None:
+        disk = device(*ext4("LINKED"))
+        pc.run("mkdir", "/mnt/real")
+        pc.run("ln", "-s", "/mnt/real", "/mnt/USB-LINKED")
+        told = pc.ogtorrent("mount", "storage", disk, code=NO_DISK)
+        assert "/mnt/USB-LINKED leads to /mnt/real" in told
+        assert pc.list("/mnt/real") == set()
+
+    def test_a_folder_that_was_made_for_something_else_stays(self, pc: PC, device: Devices) -> None:
+        pc.run("mkdir", "/mnt/data")
+        pc.run("mount", device(*ext4("DATA")), "/mnt/data")
+        assert "no more" in pc.ogtorrent("umount", "/mnt/data")
+        assert pc.list("/mnt") == {"data"}
+
+    def test_a_disk_does_not_say_what_the_kernel_does_about_its_errors(self, pc: PC, device: Devices) -> None:
+        disk = device(*ext4("PANIC"))
+        subprocess.run(["tune2fs", "-e", "panic", disk], check=True, capture_output=True)
+        pc.ogtorrent("mount", "storage", disk)
+        options = pc.run("findmnt", "-no", "OPTIONS", "/mnt/USB-PANIC").stdout.strip().split(",")
+        assert "errors=remount-ro" in options
+
+    @pytest.mark.parametrize(("at", "stays"), [("/mnt/mine", True), ("/mnt/USB-OURS", False)])
+    def test_the_unit_unmounts_what_it_mounted_and_nothing_else(
+        self, pc: PC, device: Devices, tmp_path: Path, at: str, stays: bool
+    ) -> None:
+        disk = device(*ext4("OURS"))
+        pc.run("mkdir", at)
+        pc.run("mount", disk, at)
+        unit = (HERE / "packaging" / "ogtorrent-disk@.service").read_text().replace("\\\n", "")
+        line = next(line for line in unit.splitlines() if line.startswith("ExecStopPost="))
+        command = line.removeprefix("ExecStopPost=+-").replace("%I", disk.name).replace("$$", "$")
+        (tmp_path / "ogtorrent").write_text(f'#!/bin/sh\nexec {sys.executable} -m ogtorrent "$@"\n')
+        (tmp_path / "ogtorrent").chmod(0o755)
+        ran = pc.run("env", f"PATH={tmp_path}:{os.environ['PATH']}", *shlex.split(command))
+        assert (pc.run("mountpoint", "-q", at).returncode == 0) is stays, ran.stdout + ran.stderr
 
 
 class TestCache:
