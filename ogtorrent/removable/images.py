@@ -35,11 +35,7 @@ def root_of(top: Path) -> Root:
     A bare folder may have had another name where it was published. Raises UnknownRoot, NoDisk.
     """
     root = on_disk(top)
-    if leads_out(top, root.path):
-        raise NoDisk(
-            words("{path} is a link that leads out of the disk", path=root.path),
-            words("Name the folder that is meant."),
-        )
+    keep_on_disk(top, root)
     if root.mirror.layout is Layout.BARE:
         for torrent in root.torrents():
             try:
@@ -47,6 +43,15 @@ def root_of(top: Path) -> Root:
             except (OSError, HostileMetainfo, BadName):
                 continue
     return root
+
+
+def keep_on_disk(top: Path, root: Root) -> None:
+    """Raises NoDisk where the root that was found at `top` is another file system's."""
+    if leads_out(top, root.path):
+        raise NoDisk(
+            words("{path} is a link that leads out of the disk", path=root.path),
+            words("Name the folder that is meant."),
+        )
 
 
 def leads_out(top: Path, path: Path) -> bool:

@@ -236,6 +236,18 @@ class TestStorage:
             served.kill()
             served.wait()
 
+    @pytest.mark.parametrize("below", ["", "opt/opengnsys"])
+    def test_a_tree_that_is_a_link_to_another_disk_is_not_served(
+        self, pc: PC, device: Devices, tmp_path: Path, below: str
+    ) -> None:
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "tree" / below).mkdir(parents=True)
+        (tmp_path / "tree" / below / "images").symlink_to(tmp_path / "elsewhere")
+        pc.ogtorrent("mount", "storage", device(*ext4("LINK"), "-d", str(tmp_path / "tree")))
+        command = [sys.executable, "-m", "ogtorrent", "serve", f"/mnt/USB-LINK/{below}"]
+        served = pc.run("timeout", "10", *command, "--listen", "127.0.0.1:0", "--peer-port", "0")
+        assert (served.returncode, "leads out of the disk" in served.stderr) == (NO_DISK, True), served
+
     def test_where_a_link_leads_nothing_is_mounted(self, pc: PC, device: Devices) -> None:
         disk = device(*ext4("LINKED"))
         pc.run("mkdir", "/mnt/real")
