@@ -66,7 +66,9 @@ def stays(name: str) -> bool:
     """Whether a device or partition is of a disk that nobody pulls out or plugs in."""
     real = (BLOCKS / name).resolve()
     disk = real.parent if (real / "partition").exists() else real
-    return not _flag(disk / "removable") and not any(part.startswith("usb") for part in real.parts)
+    if _flag(disk / "removable") or any(part.startswith("usb") for part in real.parts):
+        return False
+    return _read(disk / "device" / "type") != "SD"  # a card, which is no removable one to the kernel
 
 
 def probe(devices: Iterable[Path]) -> list[Block]:

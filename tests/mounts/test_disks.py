@@ -61,6 +61,8 @@ def test_what_can_be_pulled_out_is_told_by_sys(tmp_path: Path, monkeypatch: pyte
         ("pci/usb1/1-2/sdb/sdb1", None, 50),
         ("pci/mmc0/mmcblk0", 1, 100),
         ("pci/mmc0/mmcblk0/mmcblk0p1", None, 50),
+        ("pci/mmc1/mmcblk1", 0, 100),  # in a slot of which the kernel does not say so
+        ("pci/mmc1/mmcblk2", 0, 100),  # soldered in
         ("pci/ata2/sr0", 1, 0),
         ("pci/ata3/sr1", 1, 100),
         ("virtual/loop0", 0, 100),
@@ -69,13 +71,16 @@ def test_what_can_be_pulled_out_is_told_by_sys(tmp_path: Path, monkeypatch: pyte
         device.mkdir(parents=True)
         (device / "size").write_text(f"{size}\n")
         (device / ("partition" if removable is None else "removable")).write_text(f"{removable or 0}\n")
+        if path.startswith("pci/mmc1"):
+            (device / "device").mkdir()
+            (device / "device" / "type").write_text("SD\n" if device.name == "mmcblk1" else "MMC\n")
         (blocks / device.name).symlink_to(device)
         (nodes / device.name).symlink_to("/dev/loop0")  # a node of a block device
     monkeypatch.setattr("ogtorrent.mounts.blocks.BLOCKS", blocks)
     monkeypatch.setattr("ogtorrent.mounts.blocks.DEVICES", nodes)
-    assert [node.name for node in removable_devices()] == ["mmcblk0", "mmcblk0p1", "sdb", "sdb1", "sr1"]
+    assert [node.name for node in removable_devices()] == ["mmcblk0", "mmcblk0p1", "mmcblk1", "sdb", "sdb1", "sr1"]
     # The cache is looked for on these: a stick that has its label is not taken for it.
-    assert [node.name for node in fixed()] == ["loop0", "sda", "sda1"]
+    assert [node.name for node in fixed()] == ["loop0", "mmcblk2", "sda", "sda1"]
 
 
 class PC:
