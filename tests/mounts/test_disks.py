@@ -78,7 +78,8 @@ def test_what_can_be_pulled_out_is_told_by_sys(tmp_path: Path, monkeypatch: pyte
         (nodes / device.name).symlink_to("/dev/loop0")  # a node of a block device
     monkeypatch.setattr("ogtorrent.mounts.blocks.BLOCKS", blocks)
     monkeypatch.setattr("ogtorrent.mounts.blocks.DEVICES", nodes)
-    assert [node.name for node in removable_devices()] == ["mmcblk0", "mmcblk0p1", "mmcblk1", "sdb", "sdb1", "sr1"]
+    pulled = ["mmcblk0", "mmcblk0p1", "mmcblk1", "sdb", "sdb1", "sr1"]
+    assert [node.name for node in removable_devices()] == pulled
     # The cache is looked for on these: a stick that has its label is not taken for it.
     assert [node.name for node in fixed()] == ["loop0", "mmcblk2", "sda", "sda1"]
 
