@@ -68,7 +68,9 @@ def stays(name: str) -> bool:
     disk = real.parent if (real / "partition").exists() else real
     if _flag(disk / "removable") or any(part.startswith("usb") for part in real.parts):
         return False
-    return _read(disk / "device" / "type") != "SD"  # a card, which is no removable one to the kernel
+    if _read(disk / "device" / "type") == "SD":  # a card, which is no removable one to the kernel
+        return False
+    return all(stays(below.name) for below in (disk / "slaves").glob("*"))  # of LVM, LUKS, RAID
 
 
 def probe(devices: Iterable[Path]) -> list[Block]:

@@ -66,6 +66,8 @@ def test_what_can_be_pulled_out_is_told_by_sys(tmp_path: Path, monkeypatch: pyte
         ("pci/ata2/sr0", 1, 0),
         ("pci/ata3/sr1", 1, 100),
         ("virtual/loop0", 0, 100),
+        ("virtual/dm-0", 0, 100),  # LVM makes volumes of a stick, too
+        ("virtual/dm-1", 0, 100),
     ):
         device = tmp_path / "devices" / path
         device.mkdir(parents=True)
@@ -74,14 +76,16 @@ def test_what_can_be_pulled_out_is_told_by_sys(tmp_path: Path, monkeypatch: pyte
         if path.startswith("pci/mmc1"):
             (device / "device").mkdir()
             (device / "device" / "type").write_text("SD\n" if device.name == "mmcblk1" else "MMC\n")
+        if path.startswith("virtual/dm"):
+            (device / "slaves" / ("sdb1" if device.name == "dm-0" else "sda1")).mkdir(parents=True)
         (blocks / device.name).symlink_to(device)
         (nodes / device.name).symlink_to("/dev/loop0")  # a node of a block device
     monkeypatch.setattr("ogtorrent.mounts.blocks.BLOCKS", blocks)
     monkeypatch.setattr("ogtorrent.mounts.blocks.DEVICES", nodes)
-    pulled = ["mmcblk0", "mmcblk0p1", "mmcblk1", "sdb", "sdb1", "sr1"]
+    pulled = ["dm-0", "mmcblk0", "mmcblk0p1", "mmcblk1", "sdb", "sdb1", "sr1"]
     assert [node.name for node in removable_devices()] == pulled
     # The cache is looked for on these: a stick that has its label is not taken for it.
-    assert [node.name for node in fixed()] == ["loop0", "mmcblk2", "sda", "sda1"]
+    assert [node.name for node in fixed()] == ["dm-1", "loop0", "mmcblk2", "sda", "sda1"]
 
 
 class PC:
