@@ -29,6 +29,7 @@ def address(cache: Path, disk: Path, serve: Callable[[Ready], None]) -> str:
 
     def work() -> None:
         log_to_stderr()
+        _write(lock)  # `stop` may come before it serves
         serve(lambda told: _write(lock, told))
 
     try:
@@ -60,15 +61,26 @@ def stop(cache: Path) -> bool:
     found = False
     for lock in feeder_locks(cache):
         with contextlib.suppress(OSError, ValueError), lock.open("rb+") as file:
-            if not _is_held(file.fileno()):
-                continue
-            os.kill(int(file.read().split()[0]), signal.SIGTERM)
-            fcntl.flock(file, fcntl.LOCK_EX)  # until it has ended
-            found = True
+            pid = _holder(file.fileno())
+            if pid is not None:
+                os.kill(pid, signal.SIGTERM)
+                fcntl.flock(file, fcntl.LOCK_EX)  # until it has ended
+                found = True
     return found
 
 
-def _write(lock: int, told: str) -> None:
+def _holder(lock: int) -> int | None:
+    """The process that has the lock; one that has just begun takes a moment to say so."""
+    deadline = time.monotonic() + START
+    while _is_held(lock) and time.monotonic() < deadline:
+        told = os.pread(lock, 4096, 0).split()
+        if told:
+            return int(told[0])
+        time.sleep(0.01)
+    return None
+
+
+def _write(lock: int, told: str = "") -> None:
     os.pwrite(lock, f"{os.getpid()} {told}\n".encode(), 0)
 
 

@@ -9,7 +9,7 @@ import os
 
 from ogtorrent.cache.process import log_to_stderr, stop_on_signals
 from ogtorrent.cache.service import AGAIN, Service
-from ogtorrent.errors import DiskGone, UnknownRoot
+from ogtorrent.errors import DiskGone, NoDisk, UnknownRoot
 from ogtorrent.layout import Root
 from ogtorrent.mounts.changes import Mounts
 from ogtorrent.removable.feeding import Feeding
@@ -56,7 +56,7 @@ async def _feed(service: Service, root: Root) -> None:
 async def _back(service: Service, mounts: Mounts, stop: asyncio.Event) -> Root | None:
     assert service.named is not None
     while not stop.is_set():
-        with contextlib.suppress(UnknownRoot, OSError):
+        with contextlib.suppress(UnknownRoot, NoDisk, OSError):
             return await asyncio.to_thread(root_of, service.named)
         await mounts.wait(stop, AGAIN)
     return None

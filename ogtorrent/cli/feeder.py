@@ -83,6 +83,7 @@ def _until_offered(server: str, published: Metainfo) -> None:
 
 def _describe(root: Root, aside: Root, standing: OnDisk, progress: Progress) -> Metainfo:
     """Metainfo of an image whose disk has none. Raises UnfitImage, ImageLocked, CorruptImage, NotWritable."""
+    from ogtorrent.removable.images import leads_out
     from ogtorrent.repository.publish import hashed
 
     torrent = root.sidecar(standing.image, Sidecar.TORRENT)
@@ -92,6 +93,8 @@ def _describe(root: Root, aside: Root, standing: OnDisk, progress: Progress) -> 
             standing.why,
             words("Write the image and its .torrent anew onto the disk, or delete {path}.", path=torrent),
         )
+    if leads_out(root.path, standing.place):
+        raise CorruptImage(str(standing.image), standing.why, words("Put the image itself on the disk."))
     size = standing.place.stat().st_size if standing.place.is_file() else 0
     made = hashed(root, standing.image, (), lambda done: progress(done, size))
     place = aside.sidecar(standing.image, Sidecar.TORRENT)

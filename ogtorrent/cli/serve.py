@@ -16,7 +16,7 @@ import click
 from ogtorrent import layout, settings
 from ogtorrent.interfaces import Network
 from ogtorrent.layout import Layout
-from ogtorrent.removable.images import root_of
+from ogtorrent.removable.images import keep_on_disk, root_of
 from ogtorrent.repository import as_it_stands
 from ogtorrent.repository.addresses import parse_listen, parse_networks, parse_rooms
 from ogtorrent.repository.mirror.source import checked
@@ -186,6 +186,8 @@ def serve(
         )
     _log(verbose)
     found = layout.default_root() if root is None else layout.recognise(root, Layout(name) if name else None)
+    if root is not None and os.statvfs(root).f_flag & os.ST_RDONLY:
+        keep_on_disk(root, found)
     click.echo(words("{path}: {layout} layout", path=found.path, layout=found.mirror.layout))
 
     wanted = Wanted(

@@ -226,6 +226,10 @@ def as_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def made_to_mount(point: Path) -> bool:
-    """Whether a folder stands only while something is mounted on it."""
-    return point.parent in (MOUNTS, DISKS)
+def made_to_mount(point: Path, source: str) -> bool:
+    """Whether a folder is called as what stands only while that is mounted on it."""
+    if point.parent == MOUNTS:
+        return as_address(point.name) is not None
+    return point.parent == DISKS and (
+        point.name.startswith(_REMOVABLE) or point == cache_point(Path(source).name)
+    )

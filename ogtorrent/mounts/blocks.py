@@ -46,10 +46,10 @@ class Block:
         return self.is_disc or self.kind in READ_ONLY or _flag(BLOCKS / self.device.name / "ro")
 
 
-def disks() -> Iterator[Path]:
-    """Every device and partition that has a size and a node, but drives of CDs and the kernel's own."""
+def fixed() -> Iterator[Path]:
+    """Every device and partition that has a size and a node and stays in this PC, but the kernel's own."""
     for block in sorted(BLOCKS.iterdir()):
-        if not block.name.startswith(("sr", "ram", "zram", "fd")) and _has_size(block):
+        if not block.name.startswith(("sr", "ram", "zram", "fd")) and _has_size(block) and stays(block.name):
             yield from _node(block)
 
 
@@ -58,10 +58,19 @@ def removable() -> Iterator[Path]:
     for block in sorted(BLOCKS.iterdir()):
         if block.name.startswith(("loop", "ram", "zram", "fd")) or not _has_size(block):
             continue
-        real = block.resolve()
-        disk = real.parent if (real / "partition").exists() else real
-        if _flag(disk / "removable") or any(part.startswith("usb") for part in real.parts):
+        if not stays(block.name):
             yield from _node(block)
+
+
+def stays(name: str) -> bool:
+    """Whether a device or partition is of a disk that nobody pulls out or plugs in."""
+    real = (BLOCKS / name).resolve()
+    disk = real.parent if (real / "partition").exists() else real
+    if _flag(disk / "removable") or any(part.startswith("usb") for part in real.parts):
+        return False
+    if _read(disk / "device" / "type") == "SD":  # a card, which is no removable one to the kernel
+        return False
+    return all(stays(below.name) for below in (disk / "slaves").glob("*"))  # of LVM, LUKS, RAID
 
 
 def probe(devices: Iterable[Path]) -> list[Block]:

@@ -24,9 +24,10 @@ LIVE = Path("/run/live/medium")
 def find() -> Block | None:
     """The cache's partition: by its label, else by the partition's name, else by its type.
 
-    Raises CacheNotMountable where there are several, NoDisk, MissingProgram.
+    A disk that anybody may plug in is never it. Raises CacheNotMountable where there are several, NoDisk,
+    MissingProgram.
     """
-    found = _known_to_udev() if os.geteuid() else among(blocks.probe(blocks.disks()))
+    found = _known_to_udev() if os.geteuid() else among(blocks.probe(blocks.fixed()))
     if len(found) > 1:
         names = ", ".join(str(block.device) for block in found)
         raise CacheNotMountable(
@@ -109,6 +110,7 @@ def _leads(name: Path, at: Path) -> bool:
 def _known_to_udev() -> list[Block]:
     """For whoever may not read disks."""
     for by in ("by-label", "by-partlabel"):
-        if (_BY / by / LABEL).exists():
-            return [Block((_BY / by / LABEL).resolve(), is_file_system=True)]
+        device = (_BY / by / LABEL).resolve()
+        if device.exists() and blocks.stays(device.name):
+            return [Block(device, is_file_system=True)]
     return []

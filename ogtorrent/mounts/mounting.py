@@ -98,6 +98,11 @@ def _locked(at: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _directory(what: Mountable, at: Path) -> Iterator[None]:
     """An empty directory to mount on; what was made of it, and mounted, goes where that fails."""
+    real = Path(os.path.realpath(at))
+    if real != at:  # it would be mounted there, and found by nobody
+        raise what.refusal(
+            words("{at} leads to {real}", at=at, real=real), words("Make it a folder instead of a link.")
+        )
     missing = [folder for folder in (at, *at.parents) if not os.path.lexists(folder)]
     try:
         at.mkdir(parents=True, exist_ok=True)

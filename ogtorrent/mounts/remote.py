@@ -109,6 +109,13 @@ def no_client(name: str) -> Refusal:
     )
 
 
+def an_option(name: str) -> tuple[str, str]:
+    return (
+        words("{name!r} would be an option to the program that mounts", name=name),
+        words("Use another name, or another --protocol."),
+    )
+
+
 def wrong_password() -> tuple[str, str]:
     return words("name or password is wrong, or may not read there"), words("Check the credentials.")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ogtorrent.errors import NoCredentials, NotMountable
 from ogtorrent.mounts.credentials import Credentials, handed_over
-from ogtorrent.mounts.remote import Host, Refusal, no_client, no_folder, run, wrong_password
+from ogtorrent.mounts.remote import Host, Refusal, an_option, no_client, no_folder, run, wrong_password
 from ogtorrent.mounts.table import Mounted
 from ogtorrent.words import words
 
@@ -31,6 +31,10 @@ class Smb:
         return NotMountable(self.source, why, advice)
 
     def mount(self, at: Path, write: bool) -> None:
+        # mount.cifs writes them among the options of the kernel as they are.
+        for name in (self.path, *((who.username, who.domain) if (who := self.credentials) else ())):
+            if "," in name:
+                raise self.refusal(*an_option(name))
         port = self.host.port or PORT
         self.host.answers(self.source, port)
         if self.credentials is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ogtorrent.errors import NoCredentials, NotMountable
 from ogtorrent.mounts.credentials import Credentials, handed_over
-from ogtorrent.mounts.remote import Host, Refusal, no_folder, run, wrong_password
+from ogtorrent.mounts.remote import Host, Refusal, an_option, no_folder, run, wrong_password
 from ogtorrent.mounts.table import Mounted
 from ogtorrent.words import words
 
@@ -39,6 +39,8 @@ class Sshfs:
         return NotMountable(self.source, why, advice)
 
     def mount(self, at: Path, write: bool) -> None:
+        if self.credentials is not None and self.credentials.username.startswith("-"):
+            raise self.refusal(*an_option(self.credentials.username))
         self.host.answers(self.source, self._port)
         try:
             self._mount(at, write)

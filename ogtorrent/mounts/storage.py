@@ -14,6 +14,8 @@ from ogtorrent.mounts.devices import GUARDED, Device
 from ogtorrent.mounts.mounting import Stands, mount
 from ogtorrent.words import words
 
+EXT = ("ext2", "ext3", "ext4")
+
 
 def find() -> list[Block]:
     """The file systems of all that can be pulled out. Raises NoDisk, MissingProgram."""
@@ -48,7 +50,9 @@ def mount_storage(block: Block, write: bool) -> Stands:
 
     Raises DiskNotMountable, NotWritable, MissingProgram.
     """
-    device = Device(block, DiskNotMountable, f"{GUARDED},noexec")
+    # Else an ext4 file system may say of itself that its errors end the kernel.
+    options = [GUARDED, "noexec", *(["errors=remount-ro"] if block.kind in EXT else [])]
+    device = Device(block, DiskNotMountable, ",".join(options))
     return mount(device, _point(device), write and not block.is_read_only)
 
 

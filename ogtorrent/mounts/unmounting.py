@@ -36,7 +36,7 @@ def unmount(at: Path) -> Mounted | None:
         if os.geteuid() != 0:
             raise NotWritable(at, words("only root unmounts"))
         raise MountBusy(at, tuple(sorted(set(_users(at)))))
-    if made_to_mount(at):
+    if made_to_mount(at, there.source):
         with contextlib.suppress(OSError):  # somebody may have put something there before
             at.rmdir()
     return there

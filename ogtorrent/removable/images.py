@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ogtorrent.errors import BadName, HostileMetainfo
+from ogtorrent.errors import BadName, HostileMetainfo, NoDisk
 from ogtorrent.layout import ImagePath, Layout, Mirror, Root, Sidecar, on_disk
 from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import Metainfo
@@ -32,9 +32,10 @@ class OnDisk:
 def root_of(top: Path) -> Root:
     """The image root of what is mounted at `top`, called as its `.torrent` files call it.
 
-    A bare folder may have had another name where it was published. Raises UnknownRoot.
+    A bare folder may have had another name where it was published. Raises UnknownRoot, NoDisk.
     """
     root = on_disk(top)
+    keep_on_disk(top, root)
     if root.mirror.layout is Layout.BARE:
         for torrent in root.torrents():
             try:
@@ -42,6 +43,23 @@ def root_of(top: Path) -> Root:
             except (OSError, HostileMetainfo, BadName):
                 continue
     return root
+
+
+def keep_on_disk(top: Path, root: Root) -> None:
+    """Raises NoDisk where the root that was found at `top` is another file system's."""
+    if leads_out(top, root.path):
+        raise NoDisk(
+            words("{path} is a link that leads out of the disk", path=root.path),
+            words("Name the folder that is meant."),
+        )
+
+
+def leads_out(top: Path, path: Path) -> bool:
+    """Whether links lead to another file system: who made a disk made its links, and may not read that one.
+
+    Raises OSError.
+    """
+    return path.stat().st_dev != top.stat().st_dev and not path.resolve().is_relative_to(top.resolve())
 
 
 class Survey:
@@ -63,6 +81,8 @@ class Survey:
         place = self._root.image(image)
         if not place.exists():
             return None
+        if leads_out(self._root.path, place):
+            return OnDisk(image, place, None, words("it is a link that leads out of the disk"))
         why = words("it has no .torrent")
         for torrent, is_ours in self._torrents(image):
             said = self._metainfo(torrent)
@@ -108,6 +128,8 @@ class Survey:
             path = place.joinpath(*said.within(file))
             try:
                 size = path.stat().st_size
+                if leads_out(place, path):
+                    return words("{file} is a link that leads out of the disk", file=path.name)
             except OSError as error:
                 return words("{file} cannot be read: {why}", file=path.name, why=error.strerror)
             if size != file.length:

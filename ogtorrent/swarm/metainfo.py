@@ -16,6 +16,8 @@ stamp is the image of this metainfo, without reading it.
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,7 +168,10 @@ def announced(outer: Mapping[bytes, Any], trackers: Sequence[str]) -> bytes:
 
 def read(path: Path) -> Metainfo:
     """The metainfo in a file. Raises OSError and HostileMetainfo."""
-    with path.open("rb") as file:
+    # Nobody waits for who writes into a FIFO.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise HostileMetainfo(str(path), words("it is no regular file"))
         raw = file.read(LARGEST_TORRENT + 1)
     return decode(raw, str(path))
 

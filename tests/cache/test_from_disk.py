@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from machines import Seat, Server, environment, image, ogtorrent, published, until
 
-from ogtorrent.layout import recognise
+from ogtorrent.layout import recognise, seeder_place
 from ogtorrent.swarm import metainfo
 
 pytestmark = pytest.mark.room
@@ -104,6 +105,41 @@ def test_a_torrent_that_does_not_fit_its_image_is_told(usb: Path, feeder: Seat) 
     broken.write_bytes(content[:-1])
     code, told = from_disk(feeder, usb, "aula1", "windows.img")
     assert code == CORRUPT and f"{SIZE - 1} bytes, its .torrent says {SIZE}" in told
+
+
+def test_what_leads_from_a_disk_to_another_is_not_published(usb: Path, feeder: Seat, tmp_path: Path) -> None:
+    """Whoever made the disk made its links root's, and may wish to read what the PC's root can."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        assert Path(elsewhere).stat().st_dev != usb.stat().st_dev
+        image(Path(elsewhere, "images", "secret.img"), SIZE)
+        (usb / "images" / "secret.img").symlink_to(Path(elsewhere, "images", "secret.img"))
+        code, told = from_disk(feeder, usb, "/", "secret.img")
+        assert code == CORRUPT and "it is a link that leads out of the disk" in told, told
+        (usb / "images").rename(usb / "aside")
+        (usb / "images").symlink_to(Path(elsewhere, "images"))
+        code, told = from_disk(feeder, usb, "/", "secret.img")
+        assert code == 3 and "is a link that leads out of the disk" in told, told
+    assert not feeder.log
+
+
+def test_a_fifo_for_a_torrent_is_told_and_nobody_waits_for_it(usb: Path, feeder: Seat) -> None:
+    image(usb / "images" / "linux.img", SIZE, seed=2)
+    os.mkfifo(usb / "images" / "linux.img.torrent")
+    code, told = from_disk(feeder, usb, "/", "linux.img")
+    assert code == CORRUPT and "it is no regular file" in told, told
+    assert from_disk(feeder, usb, "aula1", "windows.img")[0] == 0
+
+
+def test_cache_stop_ends_a_server_that_has_not_told_its_address_yet(feeder: Seat) -> None:
+    ogtorrent("cache", "list", "--cache", feeder.cache)
+    lock = seeder_place(feeder.cache) / "feeder-1-2.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    holds = ["flock", lock, "sh", "-c", f"sleep 1; echo $$ >{lock}; exec sleep 60"]
+    with subprocess.Popen(list(map(str, holds))) as starting:
+        until(lambda: lock.exists() and subprocess.run(["flock", "-n", lock, "true"]).returncode)
+        ran = ogtorrent("cache", "stop", "--cache", feeder.cache)
+        assert (ran.returncode, ran.stderr) == (0, "")
+        starting.wait(5)
 
 
 def test_a_disk_that_is_pulled_out_in_the_middle_is_told_and_what_came_stays(usb: Path, feeder: Seat) -> None:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ogtorrent.errors import BadAddress, BadCredentials
+from ogtorrent.errors import BadAddress, BadCredentials, NotMountable
 from ogtorrent.mounts.credentials import Credentials, read
-from ogtorrent.mounts.protocols import checked_path
+from ogtorrent.mounts.protocols import checked_path, remote
 from ogtorrent.mounts.remote import Host
 
 
@@ -80,6 +80,21 @@ def test_a_server_is_a_name_or_an_address_and_maybe_a_port(given: str, name: str
 def test_what_is_no_server_is_refused(given: str) -> None:
     with pytest.raises(BadAddress):
         Host.parse(given)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "path", "known"),
+    [
+        ("smb", "/images,uid=0", Credentials("og")),
+        ("smb", "/images", Credentials("og,sec=none")),
+        ("smb", "/images", Credentials("og", domain="UPM,ro")),
+        ("sshfs", "/images", Credentials("-oProxyCommand=sh")),
+    ],
+)
+def test_no_name_becomes_an_option(protocol: str, path: str, known: Credentials) -> None:
+    nobody = Host("localhost", "127.0.0.1", 9)
+    with pytest.raises(NotMountable, match="would be an option"):
+        remote(protocol, nobody, path, False, known).mount(Path("/nowhere"), write=False)
 
 
 def test_a_path_is_a_folder_of_the_server() -> None:

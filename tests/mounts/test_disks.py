@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 import subprocess
 import sys
 import urllib.request
@@ -16,7 +17,7 @@ import pytest
 from machines import HERE, NETWORK, environment, image, published, until
 from rooms.disks import cache_device, loop_device
 
-from ogtorrent.mounts.blocks import Block, disks, parse
+from ogtorrent.mounts.blocks import Block, fixed, parse
 from ogtorrent.mounts.blocks import removable as removable_devices
 from ogtorrent.mounts.cache import among
 
@@ -60,20 +61,31 @@ def test_what_can_be_pulled_out_is_told_by_sys(tmp_path: Path, monkeypatch: pyte
         ("pci/usb1/1-2/sdb/sdb1", None, 50),
         ("pci/mmc0/mmcblk0", 1, 100),
         ("pci/mmc0/mmcblk0/mmcblk0p1", None, 50),
+        ("pci/mmc1/mmcblk1", 0, 100),  # in a slot of which the kernel does not say so
+        ("pci/mmc1/mmcblk2", 0, 100),  # soldered in
         ("pci/ata2/sr0", 1, 0),
         ("pci/ata3/sr1", 1, 100),
         ("virtual/loop0", 0, 100),
+        ("virtual/dm-0", 0, 100),  # LVM makes volumes of a stick, too
+        ("virtual/dm-1", 0, 100),
     ):
         device = tmp_path / "devices" / path
         device.mkdir(parents=True)
         (device / "size").write_text(f"{size}\n")
         (device / ("partition" if removable is None else "removable")).write_text(f"{removable or 0}\n")
+        if path.startswith("pci/mmc1"):
+            (device / "device").mkdir()
+            (device / "device" / "type").write_text("SD\n" if device.name == "mmcblk1" else "MMC\n")
+        if path.startswith("virtual/dm"):
+            (device / "slaves" / ("sdb1" if device.name == "dm-0" else "sda1")).mkdir(parents=True)
         (blocks / device.name).symlink_to(device)
         (nodes / device.name).symlink_to("/dev/loop0")  # a node of a block device
     monkeypatch.setattr("ogtorrent.mounts.blocks.BLOCKS", blocks)
     monkeypatch.setattr("ogtorrent.mounts.blocks.DEVICES", nodes)
-    assert [node.name for node in removable_devices()] == ["mmcblk0", "mmcblk0p1", "sdb", "sdb1", "sr1"]
-    assert [node.name for node in disks()] == ["loop0", "mmcblk0", "mmcblk0p1", "sda", "sda1", "sdb", "sdb1"]
+    pulled = ["dm-0", "mmcblk0", "mmcblk0p1", "mmcblk1", "sdb", "sdb1", "sr1"]
+    assert [node.name for node in removable_devices()] == pulled
+    # The cache is looked for on these: a stick that has its label is not taken for it.
+    assert [node.name for node in fixed()] == ["dm-1", "loop0", "mmcblk2", "sda", "sda1"]
 
 
 class PC:
@@ -233,6 +245,54 @@ class TestStorage:
         finally:
             served.kill()
             served.wait()
+
+    @pytest.mark.parametrize("below", ["", "opt/opengnsys"])
+    def test_a_tree_that_is_a_link_to_another_disk_is_not_served(
+        self, pc: PC, device: Devices, tmp_path: Path, below: str
+    ) -> None:
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "tree" / below).mkdir(parents=True)
+        (tmp_path / "tree" / below / "images").symlink_to(tmp_path / "elsewhere")
+        pc.ogtorrent("mount", "storage", device(*ext4("LINK"), "-d", str(tmp_path / "tree")))
+        command = [sys.executable, "-m", "ogtorrent", "serve", f"/mnt/USB-LINK/{below}"]
+        served = pc.run("timeout", "10", *command, "--listen", "127.0.0.1:0", "--peer-port", "0")
+        assert (served.returncode, "leads out of the disk" in served.stderr) == (NO_DISK, True), served
+
+    def test_where_a_link_leads_nothing_is_mounted(self, pc: PC, device: Devices) -> None:
+        disk = device(*ext4("LINKED"))
+        pc.run("mkdir", "/mnt/real")
+        pc.run("ln", "-s", "/mnt/real", "/mnt/USB-LINKED")
+        told = pc.ogtorrent("mount", "storage", disk, code=NO_DISK)
+        assert "/mnt/USB-LINKED leads to /mnt/real" in told
+        assert pc.list("/mnt/real") == set()
+
+    def test_a_folder_that_was_made_for_something_else_stays(self, pc: PC, device: Devices) -> None:
+        pc.run("mkdir", "/mnt/data")
+        pc.run("mount", device(*ext4("DATA")), "/mnt/data")
+        assert "no more" in pc.ogtorrent("umount", "/mnt/data")
+        assert pc.list("/mnt") == {"data"}
+
+    def test_a_disk_does_not_say_what_the_kernel_does_about_its_errors(self, pc: PC, device: Devices) -> None:
+        disk = device(*ext4("PANIC"))
+        subprocess.run(["tune2fs", "-e", "panic", disk], check=True, capture_output=True)
+        pc.ogtorrent("mount", "storage", disk)
+        options = pc.run("findmnt", "-no", "OPTIONS", "/mnt/USB-PANIC").stdout.strip().split(",")
+        assert "errors=remount-ro" in options
+
+    @pytest.mark.parametrize(("at", "stays"), [("/mnt/mine", True), ("/mnt/USB-OURS", False)])
+    def test_the_unit_unmounts_what_it_mounted_and_nothing_else(
+        self, pc: PC, device: Devices, tmp_path: Path, at: str, stays: bool
+    ) -> None:
+        disk = device(*ext4("OURS"))
+        pc.run("mkdir", at)
+        pc.run("mount", disk, at)
+        unit = (HERE / "packaging" / "ogtorrent-disk@.service").read_text().replace("\\\n", "")
+        line = next(line for line in unit.splitlines() if line.startswith("ExecStopPost="))
+        command = line.removeprefix("ExecStopPost=+-").replace("%I", disk.name).replace("$$", "$")
+        (tmp_path / "ogtorrent").write_text(f'#!/bin/sh\nexec {sys.executable} -m ogtorrent "$@"\n')
+        (tmp_path / "ogtorrent").chmod(0o755)
+        ran = pc.run("env", f"PATH={tmp_path}:{os.environ['PATH']}", *shlex.split(command))
+        assert (pc.run("mountpoint", "-q", at).returncode == 0) is stays, ran.stdout + ran.stderr
 
 
 class TestCache:
