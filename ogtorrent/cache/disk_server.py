@@ -10,13 +10,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ogtorrent.cache.control import START, Home
+from ogtorrent.cache.control import Home
 from ogtorrent.cache.process import launch, log_to_stderr
 from ogtorrent.errors import CannotJoin
 from ogtorrent.layout import feeder_lock, feeder_locks
 from ogtorrent.words import words
 
 Ready = Callable[[str], None]  # told `HOST:PORT`
+
+START = 60.0  # seconds that a slow PC may take; a server that ends meanwhile is noticed at once
 
 
 def address(cache: Path, disk: Path, serve: Callable[[Ready], None]) -> str:

@@ -24,7 +24,7 @@ from rooms.laboratory import PROJECT
 
 PACKAGES = """
     linux-image-cloud-amd64 live-boot live-boot-initramfs-tools systemd-sysv udev kmod dbus
-    iproute2 iputils-ping nfs-common cifs-utils sshfs openssh-client davfs2
+    iproute2 iputils-ping nfs-common cifs-utils sshfs openssh-client
     partclone e2fsprogs fdisk parted dosfstools mtools squashfs-tools psmisc
     grub-pc-bin grub-efi-amd64-bin grub2-common
     nfs-ganesha nfs-ganesha-vfs samba openssh-server

@@ -81,10 +81,17 @@ class PC:
         self._live, self._record, self._disks = live, record, disks
 
     @contextmanager
-    def from_network(self, host: Host | None) -> Iterator[Machine]:
-        """host: the place in the room that it is plugged into, or None where no test is of the network."""
+    def from_network(
+        self, host: Host | None, dvd: Path | None = None, stick: Path | None = None
+    ) -> Iterator[Machine]:
+        """host: the place in the room that it is plugged into, or None where no test is of the network.
+
+        dvd, stick: what somebody put into it.
+        """
         kernel = self._live.kernel, self._live.initrd, f"boot=live {PARAMETERS}"
-        words = qemu.words(*self._disks, medium=self._live.medium, kernel=kernel, host=host)
+        words = qemu.words(
+            *self._disks, medium=self._live.medium, kernel=kernel, host=host, dvd=dvd, stick=stick
+        )
         with switched_on(words, self._record.file) as machine:
             machine.log_in()
             if host is not None:

@@ -125,12 +125,15 @@ def words(
     kernel: tuple[Path, Path, str] | None = None,
     host: Host | None = None,
     uefi: Path | None = None,
+    dvd: Path | None = None,
+    stick: Path | None = None,
 ) -> list[str | Path]:
     """QEMU's command line.
 
-    medium: a disk that is only read. kernel: what a server would boot it with over the network, which is
-    kernel, initrd and parameters; else the first disk boots. host: the place in the room where the machine
-    stands (`plug`), or None for no network at all. uefi: where that firmware keeps its variables; else BIOS.
+    medium: a disk that is only read. dvd: what is in its drive of those; stick: a disk that can be pulled
+    out. kernel: what a server would boot it with over the network, which is kernel, initrd and parameters;
+    else the first disk boots. host: the place in the room where the machine stands (`plug`), or None for no
+    network at all. uefi: where that firmware keeps its variables; else BIOS.
     """
     argv: list[str | Path] = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none"]
     argv += ["-machine", "q35", "-smp", "2", "-m", str(MEMORY), "-serial", "stdio", "-monitor", "none"]
@@ -142,6 +145,17 @@ def words(
     drives += [f"file={medium},format=raw,readonly=on"] if medium is not None else []
     for number, drive in enumerate(drives):
         argv += ["-drive", f"{drive},if=none,id=d{number}", "-device", f"virtio-blk-pci,drive=d{number}"]
+    argv += ["-device", "virtio-scsi-pci"] if dvd or stick else []
+    if dvd is not None:
+        argv += [
+            "-drive",
+            f"file={dvd},format=raw,readonly=on,if=none,id=dvd",
+            "-device",
+            "scsi-cd,drive=dvd",
+        ]
+    if stick is not None:
+        argv += ["-drive", f"file={stick},format=raw,if=none,id=stick"]
+        argv += ["-device", "scsi-hd,drive=stick,removable=on"]
     if kernel is not None:
         argv += ["-kernel", kernel[0], "-initrd", kernel[1], "-append", kernel[2]]
     if host is None:

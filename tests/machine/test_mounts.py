@@ -1,12 +1,14 @@
-"""What the kernel of the machine that runs the tests may lack: its clients of NFS and of SMB."""
+"""What the machine that runs the tests may lack: the kernel's NFS, SMB and ISO 9660, a drive, a stick."""
 
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 from rooms.laboratory import MEBIBYTE, until, write_random
+from rooms.test_removable import IMAGE, pressed
 
 from benchmarks.room import Room
 
@@ -54,3 +56,26 @@ def test_a_repository_that_is_mounted_is_published(live: Live, record: Record, t
             finally:
                 machine.run("kill $server; wait $server; cat /tmp/serve.log")
             machine.run(f"ogtorrent umount {REPO}")
+
+
+def test_a_dvd_and_a_stick_are_found_mounted_and_fed_from(live: Live, record: Record, tmp_path: Path) -> None:
+    tree, digest = pressed(tmp_path)
+    dvd, stick = tmp_path / "dvd.iso", tmp_path / "stick.disk"
+    make = ["xorriso", "-as", "mkisofs", "-quiet", "-R", "-J", "-V", "IMAGES", "-o", dvd, tree]
+    subprocess.run(make, check=True, capture_output=True)
+    subprocess.run(["mkfs.ext4", "-q", "-L", "CACHE", "-d", tree, stick, "64M"], check=True)
+    with PC(live, record).from_network(None, dvd, stick) as machine:
+        told = machine.run("ogtorrent mount storage")
+        assert "is mounted at /mnt/DVD-IMAGES, to be read" in told
+        assert "is mounted at /mnt/USB-CACHE, to be read" in told
+        variables = machine.run('eval "$(ogtorrent env)"; echo "$DVD $USB ${CACHE-none}"')
+        assert variables == "/mnt/DVD-IMAGES /mnt/USB-CACHE none"
+        assert "no partition" in machine.run("ogtorrent mount cache", code=15)  # a stick is no cache
+        group, name = IMAGE.split("/")
+        for disk in ("dvd", "usb"):
+            cache = f"--cache /tmp/{disk}"
+            own = f"{cache} --address 127.0.0.1"
+            machine.run(f"mkdir /tmp/{disk}; ogtorrent update-cache --from {disk} {group} {name} {own}")
+            assert machine.run(f"sha256sum < /tmp/{disk}/images/{IMAGE}").split()[0] == digest
+            machine.run(f"ogtorrent cache stop {cache}")
+            assert "no more" in machine.run(f"ogtorrent umount $(ls -d /mnt/{disk.upper()}-*)")
