@@ -168,12 +168,16 @@ def announced(outer: Mapping[bytes, Any], trackers: Sequence[str]) -> bytes:
 
 def read(path: Path) -> Metainfo:
     """The metainfo in a file. Raises OSError and HostileMetainfo."""
-    # Nobody waits for who writes into a FIFO.
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123
+    with open(path, "rb", opener=_without_waiting) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise HostileMetainfo(str(path), words("it is no regular file"))
         raw = file.read(LARGEST_TORRENT + 1)
     return decode(raw, str(path))
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """For a writer into a FIFO."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def decode(raw: bytes, source: str) -> Metainfo:
