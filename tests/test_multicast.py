@@ -5,20 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from strategies import MULTICAST_SESSIONS
 
 from ogtorrent.errors import BadSession
-from ogtorrent.multicast import PORT_BASES, Method, MulticastSession, assign, on_free_port
+from ogtorrent.multicast import PORT_BASES, MulticastSession, assign, on_free_port
 
 EXAMPLE = "9000:full-duplex:239.194.17.36:70M:50:60"
-SESSIONS = st.builds(
-    MulticastSession,
-    st.sampled_from(PORT_BASES),
-    st.sampled_from(Method),
-    st.ip_addresses(v=4, network="224.0.0.0/4"),
-    st.integers(1, 999),
-    st.integers(1, 1024),
-    st.integers(0, 24 * 3600),
-)
 
 
 def test_the_example_of_opengnsys_says_what_it_means() -> None:
@@ -28,7 +20,7 @@ def test_the_example_of_opengnsys_says_what_it_means() -> None:
     assert MulticastSession.parse(EXAMPLE.replace("full-duplex", "FULL-DUPLEX")) == found
 
 
-@given(SESSIONS)
+@given(MULTICAST_SESSIONS)
 def test_a_session_is_read_as_it_was_written(session: MulticastSession) -> None:
     assert MulticastSession.parse(str(session)) == session
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import MULTICAST_SESSIONS
 
 from ogtorrent.cache.control import Hold, Look, Request, Stop, decode, encode
 from ogtorrent.cache.options import Full, Mode, Protocol, TorrentOptions, WhenFull
 from ogtorrent.cache.order import Order
 from ogtorrent.fetch.server import Server
 from ogtorrent.layout import ImagePath, Layout, Mirror, cache_root
-from ogtorrent.multicast import PORT_BASES, Method, MulticastSession
 from ogtorrent.swarm import metainfo
 from ogtorrent.swarm.metainfo import File, Stamp
 
@@ -29,15 +29,6 @@ ROOTS = st.sampled_from(
         Mirror(Layout.BARE, "fotos"),
     ]
 ).map(lambda mirror: cache_root(CACHE, mirror))
-SESSIONS = st.builds(
-    MulticastSession,
-    st.sampled_from(PORT_BASES),
-    st.sampled_from(Method),
-    st.ip_addresses(v=4, network="224.0.0.0/4"),
-    st.integers(1, 999),
-    st.integers(1, 1024),
-    st.integers(0, 86400),
-)
 
 
 @st.composite
@@ -64,7 +55,7 @@ def orders(draw: st.DrawFn) -> Order:
         Full(draw(st.sampled_from(WhenFull)), draw(st.booleans())),
         draw(TEXT),
         draw(st.sampled_from(Protocol)),
-        draw(st.none() | SESSIONS),
+        draw(st.none() | MULTICAST_SESSIONS),
     )
 
 
